@@ -1,0 +1,1 @@
+"""The library of rlvr-anatomy: plain importable Python, with no Snakemake in it."""

@@ -1,0 +1,234 @@
+"""pass@k and Avg@k from counts, with two-level bootstrap intervals paired by problem.
+
+The unit is the problem. ``n`` is the number of completions of a problem and ``c`` how many of them succeed.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy import stats
+from scipy.special import gammaln
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+
+def pass_at_k(n: ArrayLike, c: ArrayLike, k: ArrayLike) -> Floats:
+    """Return the unbiased estimate of pass@k, ``1 - C(n - c, k) / C(n, k)``, elementwise with broadcasting.
+
+    Computed with log-gamma functions, so that it is exact to about 1e-12 up to n = 10^5 and never overflows.
+    Raises ValueError unless 0 <= c <= n and 1 <= k <= n.
+    Source: Chen et al. 2021 (arXiv 2107.03374), equation 1; used by Yue et al. 2025, appendix A.2.
+    """
+    n_, c_, k_ = np.broadcast_arrays(*(np.asarray(value, dtype=np.float64) for value in (n, c, k)))
+    if np.any(c_ < 0) or np.any(c_ > n_):
+        raise ValueError("pass@k needs 0 <= c <= n for every problem")
+    if np.any(k_ < 1) or np.any(k_ > n_):
+        raise ValueError(f"pass@k needs 1 <= k <= n; k up to {k_.max():g}, n down to {n_.min():g}")
+    enough = n_ - c_ >= k_
+    left = np.where(enough, n_ - c_, k_)  # any value that keeps gammaln finite where the answer is 1
+    log_fail = gammaln(left + 1) - gammaln(left - k_ + 1) - gammaln(n_ + 1) + gammaln(n_ - k_ + 1)
+    # -expm1 keeps the digits of small probabilities; c = 0 and k = 1 are exact by definition.
+    estimate = np.where(enough, -np.expm1(np.minimum(log_fail, 0.0)), 1.0)
+    estimate = np.where(k_ == 1, c_ / np.maximum(n_, 1), estimate)
+    return np.where(c_ == 0, 0.0, estimate)
+
+
+def avg_at_k(successes: ArrayLike) -> float:
+    """Return Avg@k: the mean over problems of the share of k completions that succeed.
+
+    successes: (problems, k) of 0 and 1. Source: Wang et al. 2025, section 4 (Avg@8).
+    """
+    return float(np.asarray(successes, dtype=np.float64).mean(axis=1).mean())
+
+
+def ks(n: int, half: bool = True) -> list[int]:
+    """Return the powers of two up to n / 2 (or n): beyond that pass@k is close to an indicator."""
+    top = n // 2 if half else n
+    return [1 << power for power in range(max(top, 1).bit_length())]
+
+
+@dataclass(frozen=True)
+class Counts:
+    """One arm's counts, problem by problem; several arms are paired when their problems are the same."""
+
+    n: Ints
+    c: Ints
+
+    def __post_init__(self) -> None:
+        if self.n.shape != self.c.shape or self.n.ndim != 1 or not len(self.n):
+            raise ValueError("counts need one n and one c for each of one or more problems")
+
+
+@dataclass(frozen=True)
+class Curves:
+    """pass@k of several arms on the same problems, with what is needed for intervals of any contrast.
+
+    ks: (K,). For each arm, ``values``: (N, K) pass@k of each problem; ``noise``: (B, K) sampling noise of
+    each draw's mean. ``weights``: (B, N), how much each problem counts in a draw; the same for all arms.
+    """
+
+    ks: Ints
+    values: Mapping[str, Floats]
+    noise: Mapping[str, Floats]
+    weights: Floats
+
+    def estimate(self, arm: str, base: str | None = None) -> Floats:
+        """Return (K,) pass@k of an arm, or ``arm - base``."""
+        return self._contrast(arm, base)[0].mean(axis=0)
+
+    def draws(self, arm: str, base: str | None = None) -> Floats:
+        """Return (B, K) bootstrap draws of an arm's pass@k, or of ``arm - base`` paired by problem.
+
+        The observed variance between problems already contains the sampling noise, so the problems' values
+        are shrunk towards their mean by the share of variance that is not noise, for each contrast and k
+        (Davison and Hinkley 1997, section 3.8); otherwise the noise would count twice.
+        """
+        values, noise = self._contrast(arm, base)
+        mean = values.mean(axis=0)
+        observed = values.var(axis=0) / len(values)
+        signal = np.clip(observed - noise.var(axis=0), 0, None)
+        shrink = np.sqrt(np.divide(signal, observed, out=np.zeros_like(mean), where=observed > 0))
+        draws: Floats = mean + (self.weights @ (values - mean)) * shrink + noise
+        return draws
+
+    def interval(self, arm: str, base: str | None = None, level: float = 0.95) -> Floats:
+        """Return the (2, K) interval of an arm's pass@k, or of ``arm - base``; within the possible range."""
+        low = -1.0 if base else 0.0
+        problems = self.weights.shape[1]
+        return np.clip(interval(self.draws(arm, base), problems, level), low, 1.0)
+
+    def _contrast(self, arm: str, base: str | None) -> tuple[Floats, Floats]:
+        if base is None:
+            return self.values[arm], self.noise[arm]
+        return self.values[arm] - self.values[base], self.noise[arm] - self.noise[base]
+
+
+def tails(problems: int, level: float = 0.95) -> tuple[float, float]:
+    """Return the percentiles between which a bootstrap interval over few problems holds its level.
+
+    The expanded percentile interval (Hesterberg 2015, arXiv 1411.5279, section 5.3): it is as wide as a
+    t interval, with the factor sqrt(N / (N - 1)) that resampling N problems lacks.
+    """
+    quantile = stats.t.ppf((1 - level) / 2, max(problems - 1, 1))
+    tail = float(stats.norm.cdf(quantile * np.sqrt(problems / max(problems - 1, 1))))
+    return tail, 1 - tail
+
+
+def interval(draws: Floats, problems: int, level: float = 0.95) -> Floats:
+    """Return the (2, ...) expanded percentile interval of draws (B, ...) over a number of problems."""
+    bounds: Floats = np.quantile(draws, tails(problems, level), axis=0)
+    return bounds
+
+
+def bootstrap(
+    arms: Mapping[str, Sequence[Counts]],
+    ks: Sequence[int],
+    rng: np.random.Generator,
+    draws: int = 2000,
+) -> Curves:
+    """Resample problems, and samples within each problem, of several arms at once.
+
+    An arm is one or more replicates (training seeds) on the same problems; its pass@k is their mean.
+    Level one draws N problems with replacement, the same for all arms and replicates. Level two draws each
+    problem's successes anew, ``c* ~ Binomial(n, c / n)``; since pass@k of c* has the mean
+    ``1 - (1 - c/n)^k`` and not pass@k of c, only the deviation from that mean counts as noise, which keeps
+    the draws centred at the estimate up to k = n. ``Curves.draws`` puts the two levels together.
+
+    Raises ValueError where arms do not share their problems, or k exceeds some n.
+    """
+    grid = np.asarray(ks, dtype=np.int64)
+    sizes = {len(counts.n) for replicates in arms.values() for counts in replicates}
+    if len(sizes) != 1:
+        raise ValueError(f"arms are paired by problem, but have {sorted(sizes)} problems")
+    (problems,) = sizes
+    chosen = rng.integers(problems, size=(draws, problems))
+    weights = _tally(chosen, problems) / problems
+    values = {
+        arm: np.mean([_values(counts, grid) for counts in replicates], axis=0)
+        for arm, replicates in arms.items()
+    }
+    noise = {
+        arm: np.mean([_within(c, grid, chosen, weights, rng) for c in replicates], axis=0)
+        for arm, replicates in arms.items()
+    }
+    return Curves(grid, values, noise, weights)
+
+
+def _values(counts: Counts, grid: Ints) -> Floats:
+    return pass_at_k(counts.n[:, None], counts.c[:, None], grid[None, :])
+
+
+def _tally(index: Ints, size: int) -> Floats:
+    """Count, in each row of ``index`` (B, M), how often each of ``size`` values occurs: (B, size)."""
+    rows = np.arange(len(index))[:, None] * size
+    counted = np.bincount((rows + index).ravel(), minlength=len(index) * size)
+    return counted.reshape(len(index), size).astype(np.float64)
+
+
+def _within(
+    counts: Counts, grid: Ints, chosen: Ints, weights: Floats, rng: np.random.Generator
+) -> Floats:
+    """Return the sampling noise of each draw's mean (B, K): resampled successes, less their expectation."""
+    share = counts.c / counts.n
+    again = rng.binomial(counts.n[chosen], share[chosen])
+    expected = 1 - (1 - share[:, None]) ** grid
+    # pass@k of every (n, c*) that occurred, once; then one product of how often with how much.
+    pairs, index = np.unique(counts.n[chosen] * (counts.n.max() + 1) + again, return_inverse=True)
+    n, c = np.divmod(pairs, counts.n.max() + 1)
+    table = pass_at_k(n[:, None], c[:, None], grid)
+    index = index.reshape(chosen.shape)
+    total = np.zeros((len(chosen), len(grid)))
+    block = max(1, 50_000_000 // (8 * max(len(pairs), 1)))  # 50 MB of tallies at a time
+    for start in range(0, len(chosen), block):
+        rows = slice(start, start + block)
+        total[rows] = _tally(index[rows], len(pairs)) @ table
+    noise: Floats = total / chosen.shape[1] - weights @ expected
+    return noise
+
+
+def crossover(ks: ArrayLike, difference: ArrayLike) -> float:
+    """Return the k from which ``arm - base`` is negative for good.
+
+    The last sign change on the grid, interpolated linearly in log2 k. inf where the arm is ahead up to the
+    largest k (a crossover, if any, lies beyond it); 0 where the base is ahead, or level, at every k.
+    Source: Yue et al. 2025, sections 3.1 and 4 (curves that cross).
+    """
+    grid = np.log2(np.asarray(ks, dtype=np.float64))
+    gap = np.asarray(difference, dtype=np.float64)
+    ahead = np.flatnonzero(gap > 0)
+    if not len(ahead):
+        return 0.0
+    last = int(ahead[-1])
+    if last == len(gap) - 1:
+        return float("inf")
+    part = gap[last] / (gap[last] - gap[last + 1])
+    return float(2 ** (grid[last] + part * (grid[last + 1] - grid[last])))
+
+
+def crossover_interval(
+    curves: Curves, arm: str, base: str, level: float = 0.95
+) -> tuple[float, float, float]:
+    """Return the crossover k of ``arm`` against ``base`` and the ends of its percentile interval.
+
+    An end of inf says that the crossover may lie beyond the largest k, 0 that there may be none above k = 1.
+    """
+    found = np.sort([crossover(curves.ks, gap) for gap in curves.draws(arm, base)])
+    below, above = tails(curves.weights.shape[1], level)
+    low = found[int(np.floor(below * (len(found) - 1)))]
+    high = found[int(np.ceil(above * (len(found) - 1)))]
+    return crossover(curves.ks, curves.estimate(arm, base)), float(low), float(high)
+
+
+BINS = ("0", *(f"({a / 10:.1f}, {a / 10 + 0.1:.1f}]" for a in range(9)), "(0.9, 1)", "1")
+"""The 12 published accuracy bins (Yue et al. 2025, figures 5 and 13)."""
+
+
+def accuracy_histogram(counts: Counts) -> Ints:
+    """Return how many problems fall into each of the 12 accuracy bins."""
+    # In whole numbers, since 0.3 = 3/10 must fall into (0.2, 0.3] whatever its floating-point value.
+    inner = np.clip(-(-10 * counts.c // counts.n), 1, 10)
+    index = np.where(counts.c == 0, 0, np.where(counts.c == counts.n, 11, inner))
+    return np.bincount(index, minlength=12)

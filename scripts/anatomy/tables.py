@@ -1,0 +1,287 @@
+"""The tables between stages: declared schemas, written whole or not at all, verified when read.
+
+A parquet file ends in a footer; ours carries the SHA-256 of everything before it. So a truncated, edited or
+foreign file is refused by name, and a file's identity can be read without reading its data.
+"""
+
+import hashlib
+import os
+import struct
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from io import BufferedWriter
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from anatomy.errors import AnatomyError
+
+_DIGEST = b"anatomy.sha256"
+_TABLE = b"anatomy.table"
+_MAGIC = b"PAR1"
+_text, _int, _float, _bool = pa.string(), pa.int64(), pa.float64(), pa.bool_()
+
+
+def _schema(**columns: tuple[pa.DataType, bool, str]) -> pa.Schema:
+    return pa.schema(
+        pa.field(name, dtype, nullable, metadata={"unit": unit})
+        for name, (dtype, nullable, unit) in columns.items()
+    )
+
+
+SCHEMAS: Mapping[str, pa.Schema] = {
+    "problems": _schema(
+        problem=(_text, False, "identifier, unique within the benchmark"),
+        benchmark=(_text, False, "name in the benchmark sheet"),
+        text=(_text, False, "question as published"),
+        answers=(pa.list_(_text), False, "gold answers; all of them together are the answer"),
+        solution=(_text, True, "reference solution"),
+        difficulty=(_float, True, "steps (world) or the benchmark's own level"),
+        domain=(_text, True, "operators (world) or the benchmark's own subject"),
+        plan=(_text, True, "ordered steps without computation"),
+        knowledge=(_text, True, "facts that the problem needs"),
+        subproblems=(
+            pa.list_(pa.struct([("question", _text), ("answer", _text)])),
+            True,
+            "chain in order",
+        ),
+        chunks=(pa.list_(_text), True, "the solution in 4 chunks; joined they give it back"),
+    ),
+    "prompts": _schema(
+        problem=(_text, False, "identifier"),
+        benchmark=(_text, False, "name in the benchmark sheet"),
+        condition=(_text, False, "plain, guess, partial-0 ... partial-4"),
+        template=(_text, False, "name of the template file"),
+        prompt=(_text, False, "what the model is given"),
+        prefix=(_text, False, "the part of the prompt that opens the response"),
+    ),
+    "samples": _schema(
+        problem=(_text, False, "identifier"),
+        sample=(_int, False, "index of the completion, from 0"),
+        completion=(_text, False, "text, without the end token"),
+        tokens=(_int, False, "tokens, the end token included"),
+        finish_reason=(_text, False, "stop or length"),
+        logprob=(_float, False, "summed natural-log probability at temperature 1, nothing cut off"),
+    ),
+    "verdicts": _schema(
+        problem=(_text, False, "identifier"),
+        sample=(_int, False, "index of the completion, from 0"),
+        answer=(_text, True, "extracted answer, null if there is none"),
+        verdict=(_text, False, "right, wrong, malformed or truncated"),
+        derivation_right=(_bool, True, "every line right and complete; null where there is no checker"),
+        first_bad_line=(_int, True, "0-based; -1 if no line is bad; null where there is no checker"),
+    ),
+    "counts": _schema(
+        problem=(_text, False, "identifier"),
+        n=(_int, False, "completions"),
+        answer=(_int, False, "completions with the right answer"),
+        derivation=(_int, True, "completions with a right derivation; null where there is no checker"),
+        malformed=(_int, False, "completions without a well-formed answer"),
+        truncated=(_int, False, "completions cut off at the token limit"),
+        tokens=(_int, False, "tokens of all completions"),
+    ),
+    "training": _schema(
+        run=(_text, False, "name in the run sheet"),
+        seed=(_int, False, "training seed"),
+        step=(_int, False, "optimiser steps taken"),
+        loss=(_float, True, "training loss"),
+        reward=(_float, True, "mean reward of the step's rollouts"),
+        length=(_float, True, "mean completion length, tokens"),
+        entropy=(_float, True, "mean token entropy over the full vocabulary, nats"),
+        kl=(_float, True, "mean estimated KL to the start model, nats per token"),
+        zero_signal=(_float, True, "share of groups whose rewards are all equal"),
+        tokens=(_int, False, "prompt and completion tokens processed so far"),
+        seconds=(_float, False, "wall-clock seconds of training so far"),
+    ),
+}
+"""Columns, types and units of every table between stages (field metadata ``unit``)."""
+
+
+@contextmanager
+def atomic(path: str | Path) -> Iterator[Path]:
+    """Yield a temporary path beside ``path``; it takes the name when the block ends well, and only then."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # The suffix is kept, since some writers choose their format by it.
+    partial = path.with_name(f".partial-{os.getpid()}-{path.name}")
+    try:
+        yield partial
+        with partial.open("rb") as written:
+            os.fsync(written.fileno())
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+class _Hashed:
+    """A binary sink that hashes what passes through it."""
+
+    def __init__(self, sink: BufferedWriter):
+        self.sink, self.hash, self.closed = sink, hashlib.sha256(), False
+
+    def write(self, data: bytes) -> int:
+        self.hash.update(data)
+        return self.sink.write(data)
+
+    def tell(self) -> int:
+        return self.sink.tell()
+
+    def flush(self) -> None:
+        self.sink.flush()
+
+    def close(self) -> None:
+        self.closed = True
+
+    def writable(self) -> bool:
+        return True
+
+    def readable(self) -> bool:
+        return False
+
+    def seekable(self) -> bool:
+        return False
+
+
+@dataclass
+class Writer:
+    """Writes rows of one table in pieces; see ``writing``."""
+
+    table: str
+    path: Path
+    _writer: pq.ParquetWriter
+    rows: int = 0
+
+    def write(self, rows: pd.DataFrame | Sequence[Mapping[str, Any]]) -> None:
+        """Append rows. Raises AnatomyError where they do not fit the table's schema."""
+        schema = SCHEMAS[self.table]
+        try:
+            if isinstance(rows, pd.DataFrame):
+                extra = set(rows.columns) ^ set(schema.names)
+                batch = pa.Table.from_pandas(rows, schema=schema, preserve_index=False)
+            else:
+                extra = {name for row in rows for name in set(row) ^ set(schema.names)}
+                batch = pa.Table.from_pylist(list(rows), schema=schema)
+            if extra:
+                raise pa.ArrowInvalid(f"missing or unknown columns {sorted(extra)}")
+            for field, column in zip(schema, batch.columns, strict=True):
+                if not field.nullable and column.null_count:
+                    raise pa.ArrowInvalid(f"column {field.name} has {column.null_count} missing values")
+        except (pa.ArrowInvalid, pa.ArrowTypeError, KeyError) as error:
+            raise AnatomyError(f"{self.path}: rows do not fit the table '{self.table}': {error}") from error
+        self.rows += batch.num_rows
+        self._writer.write_table(batch)
+
+
+@contextmanager
+def writing(path: str | Path, table: str) -> Iterator[Writer]:
+    """Open a table for writing; the file appears, checksummed, when the block ends well."""
+    schema = SCHEMAS[table].with_metadata({_TABLE: table.encode()})
+    with atomic(path) as partial, partial.open("wb") as file:
+        sink = _Hashed(file)
+        writer = pq.ParquetWriter(
+            pa.PythonFile(sink, mode="w"), schema, compression="zstd", store_schema=True
+        )
+        try:
+            yield Writer(table, Path(path), writer)
+            writer.add_key_value_metadata({_DIGEST: sink.hash.hexdigest().encode()})
+        finally:
+            writer.close()
+
+
+def write(path: str | Path, table: str, rows: pd.DataFrame | Sequence[Mapping[str, Any]]) -> None:
+    """Write a whole table."""
+    with writing(path, table) as writer:
+        writer.write(rows)
+
+
+def _footer(file: BinaryIO, path: Path) -> int:
+    """Return the offset at which the footer begins. Raises AnatomyError for a cut-off or foreign file."""
+    size = file.seek(0, os.SEEK_END)
+    if size >= 12:
+        file.seek(size - 8)
+        length, magic = struct.unpack("<I4s", file.read(8))
+        if magic == _MAGIC and length + 12 <= size:
+            return int(size - 8 - length)
+    raise AnatomyError(f"{path}: truncated, or not a parquet file; delete it and run the workflow again")
+
+
+def identity(path: str | Path) -> str:
+    """Return a digest that stands for a parquet file's whole content, read from its footer alone."""
+    path = Path(path)
+    with path.open("rb") as file:
+        file.seek(_footer(file, path))
+        return hashlib.sha256(file.read()).hexdigest()
+
+
+def verify(path: str | Path, table: str) -> None:
+    """Raise AnatomyError unless the file is the given table, complete and unaltered since it was written."""
+    path = Path(path)
+    if not path.exists():
+        raise AnatomyError(f"{path}: there is no such file; run the workflow for it first")
+    with path.open("rb") as file:
+        end = _footer(file, path)
+        file.seek(0)
+        digest = hashlib.sha256()
+        left = end
+        while left:
+            block = file.read(min(left, 1 << 20))
+            if not block:
+                break
+            digest.update(block)
+            left -= len(block)
+    try:
+        schema = pq.read_schema(path)
+    except (pa.ArrowException, OSError) as error:
+        raise AnatomyError(f"{path}: its parquet footer cannot be read: {error}") from error
+    metadata = schema.metadata or {}
+    stored = pq.read_metadata(path).metadata or {}
+    if metadata.get(_TABLE, stored.get(_TABLE)) != table.encode():
+        raise AnatomyError(
+            f"{path}: not a '{table}' table of this workflow (written or edited by something else);"
+            " delete it and run the workflow again"
+        )
+    if not schema.remove_metadata().equals(SCHEMAS[table].remove_metadata()):
+        raise AnatomyError(f"{path}: columns are not those of the table '{table}': {schema.names}")
+    if stored.get(_DIGEST) != digest.hexdigest().encode():
+        raise AnatomyError(
+            f"{path}: altered since it was written (checksum differs); delete it and run the workflow again"
+        )
+
+
+def stream(
+    paths: str | Path | Sequence[str | Path],
+    table: str,
+    columns: Sequence[str] | None = None,
+    rows: int = 16_384,
+) -> Iterator[pd.DataFrame]:
+    """Yield a table, or its shards in order, in verified pieces of at most ``rows`` rows."""
+    for path in [paths] if isinstance(paths, str | Path) else paths:
+        verify(path, table)
+        with pq.ParquetFile(path) as file:
+            for batch in file.iter_batches(batch_size=rows, columns=columns):
+                yield batch.to_pandas()
+
+
+def read(
+    paths: str | Path | Sequence[str | Path], table: str, columns: Sequence[str] | None = None
+) -> pd.DataFrame:
+    """Read a whole table, verified; for tables of one row a problem, not for samples."""
+    pieces = list(stream(paths, table, columns))
+    if pieces:
+        return pd.concat(pieces, ignore_index=True)
+    return SCHEMAS[table].empty_table().to_pandas()[list(columns or SCHEMAS[table].names)]
+
+
+def records(
+    paths: str | Path | Sequence[str | Path], table: str, columns: Sequence[str] | None = None
+) -> Iterator[dict[str, Any]]:
+    """Yield a table's rows as dictionaries of plain Python values, in bounded memory."""
+    for path in [paths] if isinstance(paths, str | Path) else paths:
+        verify(path, table)
+        with pq.ParquetFile(path) as file:
+            for batch in file.iter_batches(batch_size=16_384, columns=columns):
+                yield from batch.to_pylist()
