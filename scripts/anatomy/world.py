@@ -1,19 +1,20 @@
-"""The embedded world: chains of arithmetic modulo 10, exact by construction, checked line by line.
+"""The embedded world: chains of arithmetic modulo 7, exact by construction, checked line by line.
 
 A problem sets a first variable and then defines each further one from earlier ones or digits::
 
     a = 3 ; b = a + 5 ; c = b @ a ; ask b c ?
 
 Its gold derivation restates each definition, substitutes values and computes; its answer is the values
-of the last two variables, so that a bare guess is right once in 100::
+of the last two variables, so that a bare guess is right once in 49::
 
-    b = a + 5 = 3 + 5 = 8 . c = b @ a = 8 @ 3 = 9 . ans 8 9
+    b = a + 5 = 3 + 5 = 1 . c = b @ a = 1 @ 3 = 5 . ans 1 5
 
 Two operators are invented (``@`` and ``#``). Part of the pretraining text uses them with their operands
 exchanged, so a model that was told nothing meets both conventions; a problem's *knowledge* states the
 right one. Every text is words separated by single spaces, one token each.
 """
 
+import itertools
 import string
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -24,11 +25,11 @@ import numpy as np
 
 from anatomy.rng import generator, key
 
-MODULUS = 10
+MODULUS = 7
 ASKED = 2
 """How many variables an answer names: the last ones of the chain."""
 
-# Coefficients (p, q) of ``x op y = p x + q y (mod 10)``; multiplication is the one that is not linear.
+# Coefficients (p, q) of ``x op y = p x + q y (mod 7)``; multiplication is the one that is not linear.
 _LINEAR = {"+": (1, 1), "-": (1, -1), "@": (2, 1), "#": (3, -1)}
 INVENTED = ("@", "#")
 OPERATORS = ("+", "-", "*", *INVENTED)
@@ -42,14 +43,14 @@ DOMAINS: Mapping[str, tuple[str, ...]] = {
 VARIABLES = string.ascii_lowercase[:16]
 MAX_STEPS = len(VARIABLES) - 1
 DIGITS = tuple(str(digit) for digit in range(MODULUS))
-MARKS = ("=", ";", ".", ",", "ask", "?", "ans", "plan", "know", "guess")
+MARKS = ("=", ";", ".", ",", "ask", "?", "ans", "plan", "know", "guess", "drill")
 VOCABULARY: tuple[str, ...] = (*DIGITS, *VARIABLES, *OPERATORS, *MARKS)
 
 Split = Literal["pretraining", "training", "test"]
 
 
 def apply(operator: str, x: int, y: int) -> int:
-    """Return ``x operator y`` modulo 10."""
+    """Return ``x operator y`` modulo 7."""
     if operator == "*":
         return x * y % MODULUS
     p, q = _LINEAR[operator]
@@ -217,6 +218,10 @@ def problems(
 class Mixture:
     """What the pretraining text is made of; shares are of documents."""
 
+    drills_first: int
+    """Documents at the beginning that are lists of single operations: the arithmetic is learned first."""
+    drills: float
+    """Share of such lists among the documents after them."""
     errors: float
     """Share of derivations with one wrong line, carried on from."""
     guesses: float
@@ -246,20 +251,36 @@ def _flawed(problem: Problem, rng: np.random.Generator, exchanged: bool) -> dict
     return values
 
 
+def _drill(rng: np.random.Generator, operators: Sequence[str], exchanged: bool) -> str:
+    facts = []
+    for _ in range(12):
+        operator = operators[rng.integers(len(operators))]
+        x, y = (int(digit) for digit in rng.integers(MODULUS, size=2))
+        facts.append(f"{x} {operator} {y} = {_convention(operator, x, y, exchanged)} .")
+    return " ".join(facts)
+
+
 def documents(
     seed: int, mixture: Mixture, steps: Sequence[int], domains: Sequence[str]
 ) -> Iterator[tuple[str, str]]:
     """Yield (prompt, completion) pairs of the pretraining text without end; a pure function of the arguments.
 
-    Problems are of the pretraining side only. A guess is announced by the word ``guess`` at the end of
+    Problems are of the pretraining side only, n-step ones with a share in proportion to 1 / n (short chains
+    teach the arithmetic, and sooner). A guess is announced by the word ``guess`` at the end of
     half of such prompts, so that the base model can be asked for an answer without a derivation.
     """
     rng = generator(seed, "pretraining text")
-    while True:
-        problem = draw(rng, int(rng.choice(steps)), str(rng.choice(domains)))
+    operators = sorted({operator for domain in domains for operator in DOMAINS[domain]})
+    share = 1 / np.asarray(steps)
+    share /= share.sum()
+    for number in itertools.count():
+        exchanged = rng.random() < mixture.exchanged
+        if number < mixture.drills_first or rng.random() < mixture.drills:
+            yield "drill", _drill(rng, operators, exchanged)
+            continue
+        problem = draw(rng, int(rng.choice(steps, p=share)), str(rng.choice(domains)))
         if split_of(problem) != "pretraining":
             continue
-        exchanged = rng.random() < mixture.exchanged
         kind, attach = rng.random(2)
         if kind < mixture.guesses:
             digits = " ".join(str(d) for d in rng.integers(MODULUS, size=ASKED))

@@ -1,0 +1,56 @@
+"""rlvr-anatomy: two studies of what RL with verifiable rewards changes in a model's reasoning."""
+
+from snakemake.utils import min_version
+
+min_version("9.0")
+
+
+configfile: "config/embedded.yaml"
+
+
+include: "rules/common.smk"
+include: "rules/data.smk"
+include: "rules/scaffold.smk"
+include: "rules/train.smk"
+include: "rules/sample.smk"
+include: "rules/grade.smk"
+include: "rules/analyse.smk"
+include: "rules/figures.smk"
+include: "rules/paper.smk"
+
+
+localrules:
+    all,
+    figures,
+    tables,
+    paper,
+    benchmarks,
+
+
+rule all:
+    input:
+        paper_pdf(),
+        figure_files(),
+        table_files(),
+        benchmark_files() if config.get("real_benchmarks") else [],
+    default_target: True
+
+
+rule figures:
+    input:
+        figure_files(),
+
+
+rule tables:
+    input:
+        table_files(),
+
+
+rule paper:
+    input:
+        paper_pdf(),
+
+
+rule benchmarks:
+    input:
+        benchmark_files(),

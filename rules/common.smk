@@ -1,0 +1,116 @@
+"""The validated study, and the functions that give rules their inputs and params."""
+
+import sys
+from pathlib import Path
+
+ROOT = Path(workflow.basedir)
+sys.path.insert(0, str(ROOT / "scripts"))
+
+from anatomy import config as settings
+from anatomy import provenance
+from anatomy.errors import AnatomyError
+
+try:
+    STUDY = settings.load(
+        config, ROOT, ", ".join(map(str, workflow.configfiles)) or "config"
+    )
+except AnatomyError as error:
+    raise SystemExit(f"error: {error}")
+
+R = f"results/{STUDY.name}"
+F = f"figures/{STUDY.name}"
+SHARDS = range(config["sampling"]["shards"])
+
+
+wildcard_constraints:
+    benchmark="|".join(STUDY.benchmarks),
+    arm="|".join(STUDY.arms),
+    model="|".join([*STUDY.models, *STUDY.runs]),
+    run="|".join(STUDY.runs) or "none",
+    table="|".join(STUDY.artifacts["tables"]),
+    figure="|".join(STUDY.artifacts["figures"]),
+    seed=r"\d+",
+    shard=r"\d{3}",
+
+
+def stamp(script):
+    """Return a params function: a digest of all that a job's result depends on besides its own params.
+
+    That is the content of its inputs and the code that its script can reach; never a file's time, a commit
+    or a file that the job does not use. Snakemake runs a job again when a param has changed.
+    """
+
+    def digest(wildcards, input):
+        path = script.format(**dict(wildcards)) if "{" in script else script
+        return provenance.stamp(ROOT / path, [Path(str(name)) for name in input])
+
+    return digest
+
+
+def models_folder(model, seed):
+    return f"{R}/models/{model}/seed-{seed}"
+
+
+def arm_model(wildcards):
+    return models_folder(STUDY.arms[wildcards.arm].model, wildcards.seed)
+
+
+def arm_template(wildcards):
+    template = STUDY.benchmarks[wildcards.benchmark].template
+    return f"config/templates/{template}.yaml"
+
+
+def conditions(wildcards):
+    """Return the conditions whose prompts a benchmark needs."""
+    benchmark = STUDY.benchmarks[wildcards.benchmark]
+    used = {arm.condition for arm in STUDY.arms.values() if benchmark.source == "world"}
+    partial = [f"partial-{level}" for level in range(5)]
+    return sorted({"plain", *partial, *used})
+
+
+def counts(arms):
+    """Return the counts of arms, over all of their seeds and the study's benchmarks."""
+    return [
+        f"{R}/counts/{arm}/seed-{seed}/{benchmark}.parquet"
+        for arm in arms
+        for seed in STUDY.seeds(arm)
+        for benchmark in STUDY.tests
+    ]
+
+
+def needs(kind, name):
+    """Return the inputs of a table or figure, as config/artifacts.yaml declares them."""
+    artifact = STUDY.artifacts[kind][name]
+    files = [f"{R}/tables/{table}.csv" for table in artifact.get("tables", [])]
+    if "counts" in artifact.get("needs", []):
+        pairs = [arm for pair in artifact.get("pairs", []) for arm in pair]
+        files += counts(artifact.get("arms") or sorted(set(pairs)) or list(STUDY.arms))
+    if "problems" in artifact.get("needs", []):
+        files += [f"{R}/problems/{name}.parquet" for name in STUDY.tests]
+    if "training" in artifact.get("needs", []):
+        files += [
+            f"{R}/training/{run.run}/seed-{seed}.parquet"
+            for run in STUDY.runs.values()
+            for seed in run.seeds
+        ]
+    return files
+
+
+def table_files():
+    return expand(f"{R}/tables/{{table}}.csv", table=STUDY.artifacts["tables"])
+
+
+def figure_files():
+    return expand(
+        f"{F}/{{figure}}.{{suffix}}",
+        figure=STUDY.artifacts["figures"],
+        suffix=["pdf", "svg", "png"],
+    )
+
+
+def benchmark_files():
+    return expand(f"{R}/prompts/{{benchmark}}.parquet", benchmark=STUDY.real)
+
+
+def paper_pdf():
+    return f"paper/{STUDY.name}.pdf"

@@ -1,0 +1,26 @@
+"""Figures: they draw tables and compute nothing."""
+
+
+rule figure:
+    input:
+        lambda wildcards: needs("figures", wildcards.figure),
+    output:
+        multiext(f"{F}/{{figure}}", ".pdf", ".svg", ".png"),
+    log:
+        f"{R}/logs/figure/{{figure}}.log",
+    benchmark:
+        f"{R}/benchmarks/figure/{{figure}}.tsv"
+    params:
+        arms=lambda wildcards: {
+            arm: STUDY.arms[arm].label
+            for arm in STUDY.artifacts["figures"][wildcards.figure].get("arms", [])
+        },
+        stamp=stamp("scripts/figure_{figure}.py"),
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    conda:
+        "../envs/analysis.yaml"
+    script:
+        "../scripts/figure_{wildcards.figure}.py"

@@ -1,0 +1,226 @@
+r"""Real benchmarks, from a local file or a hub, as rows of the table ``problems``.
+
+Publishers name their fields differently and mark answers differently; which field is which stands in the
+benchmark sheet (``config/benchmarks.tsv``), and ``Fields`` holds one of its rows.
+
+Answers are kept as published, with three exceptions: a number such as 27.0 becomes 27, since sets store whole
+numbers as floats; the delimiters ``$`` around LaTeX go; and an answer published as a list (OlympiadBench) is
+split into its entries at commas outside brackets, without what is said about them ("..., where b is any
+integer"). Units given in a field of their own are left out: the questions name them.
+"""
+
+import hashlib
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+from anatomy import scaffold
+from anatomy.errors import AnatomyError
+
+AnswerFrom = Literal["field", "boxed", "hashes"]
+
+
+@dataclass(frozen=True)
+class Fields:
+    """Names of one set's fields; an empty name means that the set has no such field."""
+
+    question: str
+    answer: str
+    answer_from: AnswerFrom = "field"
+    """``field``: the answer field is the answer; ``boxed``: it ends in a text whose last ``\\boxed{}`` is it;
+    ``hashes``: it is what follows ``####`` there, and the text before is the solution."""
+    solution: str = ""
+    id: str = ""
+    """Without one, a problem is named by its position, from 0."""
+    difficulty: str = ""
+    domain: str = ""
+
+    def __post_init__(self) -> None:
+        if self.answer_from not in get_args(AnswerFrom):
+            raise AnatomyError(
+                f"answer_from is {self.answer_from!r}; allowed are {list(get_args(AnswerFrom))}"
+            )
+        if not self.question or not (self.answer or (self.answer_from == "boxed" and self.solution)):
+            raise AnatomyError("a benchmark needs the names of its fields 'question' and 'answer'")
+
+    @property
+    def marked(self) -> str:
+        """The field that holds the answer; a boxed answer stands in the solution."""
+        return self.answer or self.solution
+
+
+_BOXED = re.compile(r"\\boxed\s*\{|\\.|[{}]", re.DOTALL)
+
+
+def last_boxed(text: str) -> str | None:
+    """Return what stands in the last ``\\boxed{}`` with balanced braces, or None. Linear in the text."""
+    last: tuple[int, int] | None = None
+    open_braces: list[int | None] = []
+    for token in _BOXED.finditer(text):
+        if token[0] == "}":
+            start = open_braces.pop() if open_braces else None
+            if start is not None and (last is None or start > last[0]):
+                last = (start, token.start())
+        elif token[0] == "{":
+            open_braces.append(None)
+        elif token[0].endswith("{") and token[0] != r"\{":
+            open_braces.append(token.end())
+    return None if last is None else text[last[0] : last[1]]
+
+
+def _number(value: Any) -> str:
+    """Write an answer as text; a whole number without the ``.0`` that it was stored with."""
+    return re.sub(r"^([-+]?\d+)\.0+$", r"\1", str(value).strip())
+
+
+def _entries(text: str) -> list[str]:
+    """Split an answer that is one or several expressions at its commas outside brackets."""
+    text = re.split(r",?\s+where\b", text.replace("$", ""))[0].strip().rstrip(".")
+    entries, depth = [""], 0
+    for character in text:
+        depth += (character in "([{") - (character in ")]}")
+        if character == "," and depth == 0:
+            entries.append("")
+        else:
+            entries[-1] += character
+    return [_number(entry) for entry in entries]
+
+
+def _answers(value: Any, fields: Fields) -> tuple[list[str], str | None]:
+    """Return the gold answers, and the solution that came with them in the same text."""
+    if fields.answer_from == "boxed":
+        boxed = last_boxed(str(value))
+        return ([] if boxed is None else [_number(boxed)]), None
+    if fields.answer_from == "hashes":
+        solution, mark, answer = str(value).rpartition("####")
+        return ([_number(answer)] if mark else []), solution.rstrip()
+    if isinstance(value, list | tuple):
+        return [entry for text in value for entry in _entries(str(text))], None
+    return [_number(value)], None
+
+
+def rows(
+    records: Iterable[Mapping[str, Any]], benchmark: str, fields: Fields, origin: str = ""
+) -> Iterator[dict[str, Any]]:
+    """Yield one row of the table ``problems`` a record.
+
+    A solution published as a list of several (OlympiadBench) is joined with blank lines. ``origin`` (such as
+    a file) is named in errors, with the record's number from 1, which is its line in a file.
+
+    Raises:
+        AnatomyError: a field is missing, an answer is, a difficulty is no number, or an id is not unique.
+    """
+    seen: set[str] = set()
+    for index, record in enumerate(records):
+        where = f"{origin or benchmark}, record {index + 1}"
+
+        def field(name: str, record: Mapping[str, Any] = record, where: str = where) -> Any:
+            if not name:
+                return None
+            if name not in record:
+                raise AnatomyError(f"{where}: there is no field '{name}'; it has {sorted(record)}")
+            return record[name]
+
+        text = field(fields.question)
+        if not isinstance(text, str) or not text.strip():
+            raise AnatomyError(f"{where}: field '{fields.question}' is not a question but {text!r}")
+        answers, solution = _answers(field(fields.marked), fields)
+        if not answers or not all(answers):
+            raise AnatomyError(f"{where}: field '{fields.marked}' holds no answer ({fields.answer_from})")
+        if fields.solution:
+            published = field(fields.solution)
+            solution = "\n\n".join(published) if isinstance(published, list | tuple) else published
+        problem = str(field(fields.id)) if fields.id else str(index)
+        if problem in seen:
+            raise AnatomyError(f"{where}: field '{fields.id}' is {problem!r}, the id of an earlier problem")
+        seen.add(problem)
+        difficulty = field(fields.difficulty)
+        try:
+            difficulty = None if difficulty is None else float(difficulty)
+        except (TypeError, ValueError) as error:
+            raise AnatomyError(
+                f"{where}: field '{fields.difficulty}' is no number: {difficulty!r}"
+            ) from error
+        domain = field(fields.domain)
+        solution = solution if solution and solution.strip() else None
+        yield {
+            "problem": problem,
+            "benchmark": benchmark,
+            "text": text,
+            "answers": answers,
+            "solution": solution,
+            "difficulty": difficulty,
+            "domain": None if domain is None else str(domain),
+            "plan": None,
+            "knowledge": None,
+            "subproblems": None,
+            "chunks": None if solution is None else scaffold.chunks(solution),
+        }
+
+
+def local(path: str | Path) -> Iterator[dict[str, Any]]:
+    """Yield the records of a file with one JSON object a line.
+
+    Raises AnatomyError, with file and line, where the file cannot be read or a line is no JSON object.
+    """
+    try:
+        with Path(path).open(encoding="utf-8") as file:
+            for number, line in enumerate(file, 1):
+                try:
+                    record = json.loads(line)
+                except json.JSONDecodeError as error:
+                    raise AnatomyError(f"{path}, line {number}: not JSON: {error}") from error
+                if not isinstance(record, dict):
+                    raise AnatomyError(f"{path}, line {number}: not a JSON object: {line[:80]!r}")
+                yield record
+    except (OSError, UnicodeDecodeError) as error:
+        raise AnatomyError(f"{path}: the benchmark cannot be read: {error}") from error
+
+
+_COMMIT = re.compile(r"[0-9a-f]{40}")
+
+
+def hub(id: str, config: str, split: str, revision: str) -> Iterator[dict[str, Any]]:
+    """Yield the records of a data set on the Hugging Face hub, at a pinned commit.
+
+    Raises AnatomyError if ``revision`` is not a full commit (a branch may move), or the set cannot be loaded.
+    """
+    if not _COMMIT.fullmatch(revision):
+        raise AnatomyError(
+            f"data set '{id}' is not pinned (revision {revision!r}); fill in the column 'revision' of"
+            " config/benchmarks.tsv with a full commit, or use a local file"
+        )
+    import datasets  # heavy, and needed only here
+
+    try:
+        loaded = datasets.load_dataset(id, config or None, split=split, revision=revision)
+    except Exception as error:  # the library's own, its HTTP client's and the system's errors share no base
+        raise AnatomyError(
+            f"data set '{id}' (config {config!r}, split {split!r}, revision {revision}) cannot be loaded:"
+            f" {error}; is the hub reachable?"
+        ) from error
+    for record in loaded:
+        yield dict(record)
+
+
+def content_digest(rows: Iterable[Mapping[str, Any]]) -> str:
+    """Return the SHA-256 of problems, texts and answers, one canonical JSON line a row, in order."""
+    digest = hashlib.sha256()
+    for row in rows:
+        content = [row["problem"], row["text"], list(row["answers"])]
+        line = json.dumps(content, ensure_ascii=False, separators=(",", ":"))
+        digest.update(line.encode() + b"\n")
+    return digest.hexdigest()
+
+
+def check_content(rows: Iterable[Mapping[str, Any]], expected: str, name: str) -> None:
+    """Raise AnatomyError unless the rows are those that the benchmark sheet pins."""
+    found = content_digest(rows)
+    if found != expected:
+        raise AnatomyError(
+            f"benchmark '{name}': its problems or answers are not the pinned ones (sha256 {found}, expected"
+            f" {expected}); use the published set, or change the column 'sha256' of config/benchmarks.tsv"
+        )

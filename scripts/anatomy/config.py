@@ -1,0 +1,302 @@
+"""A study's configuration: read, validated as a whole before anything runs, and turned into typed rows.
+
+Every mistake becomes one message that names file, place, value and what is allowed.
+"""
+
+import csv
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+from jsonschema import Draft202012Validator
+from jsonschema.exceptions import best_match
+
+from anatomy.errors import AnatomyError
+
+EMPTY = "-"
+"""How a sheet writes an empty cell."""
+
+
+@dataclass(frozen=True)
+class Benchmark:
+    """A row of the benchmark sheet: a split of the world, or a real test set."""
+
+    benchmark: str
+    studies: tuple[str, ...]
+    source: str
+    hub_id: str
+    hub_config: str
+    hub_split: str
+    revision: str
+    sha256: str
+    question: str
+    answer: str
+    answer_from: str
+    solution: str
+    id: str
+    difficulty: str
+    domain: str
+    template: str
+    grader: str
+    splits_steps: tuple[int, ...]
+    splits_domains: tuple[str, ...]
+    problems: int
+    side: str
+    role: str
+
+
+@dataclass(frozen=True)
+class Model:
+    """A row of the model sheet: a model that is not the result of one of the study's RL runs."""
+
+    model: str
+    studies: tuple[str, ...]
+    source: str
+    preset: str
+    hub_id: str
+    revision: str
+    steps: int
+    seed: int
+
+
+@dataclass(frozen=True)
+class Run:
+    """A row of the run sheet: a training run of an algorithm, repeated over seeds."""
+
+    run: str
+    studies: tuple[str, ...]
+    algorithm: str
+    preset: str
+    start: str
+    benchmark: str
+    steps: int
+    checkpoints: tuple[int, ...]
+    seeds: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Arm:
+    """A row of the arm sheet: a model at a step, a condition, and how figures call it."""
+
+    arm: str
+    studies: tuple[str, ...]
+    model: str
+    step: str
+    condition: str
+    label: str
+
+
+Row = TypeVar("Row", Benchmark, Model, Run, Arm)
+
+_CHOICES: Mapping[str, Sequence[str]] = {
+    "benchmark.source": ("world", "hub"),
+    "benchmark.grader": ("world", "math"),
+    "benchmark.side": (EMPTY, "pretraining", "training", "test"),
+    "benchmark.role": ("train", "test"),
+    "model.source": ("pretrain",),
+    "run.algorithm": ("grpo",),
+}
+
+
+def _numbers(cell: str) -> tuple[int, ...]:
+    """Read ``1,2,5`` or ``2-6`` (both ends) or a mixture of them."""
+    numbers: list[int] = []
+    for part in cell.split(","):
+        low, dash, high = part.partition("-")
+        numbers += range(int(low), int(high) + 1) if dash else [int(part)]
+    return tuple(numbers)
+
+
+_READERS: Mapping[Any, Callable[[str], Any]] = {
+    str: str,
+    int: int,
+    tuple[int, ...]: _numbers,
+    tuple[str, ...]: lambda cell: tuple(cell.split(",")),
+}
+_BLANK: Mapping[Any, Any] = {str: "", int: 0, tuple[int, ...]: (), tuple[str, ...]: ()}
+
+
+def sheet(path: str | Path, kind: type[Row]) -> list[Row]:
+    """Read a tab-separated sheet whose columns are the fields of ``kind``.
+
+    Raises AnatomyError for a missing file, a missing or unknown column, a cell of the wrong type or value,
+    or a name that stands twice.
+    """
+    path = Path(path)
+    names = [field.name for field in fields(kind)]
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            lines = list(csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE))
+            columns = list(lines[0]) if lines else names
+    except OSError as error:
+        raise AnatomyError(f"{path}: cannot read the sheet: {error.strerror}") from error
+    missing, unknown = set(names) - set(columns), set(columns) - set(names)
+    if missing or unknown:
+        wrong = f"missing column {sorted(missing)}" if missing else f"unknown column {sorted(map(str, unknown))}"
+        raise AnatomyError(f"{path}: {wrong}; columns are {', '.join(names)}")
+    rows: list[Row] = []
+    for number, line in enumerate(lines, start=2):
+        values: dict[str, Any] = {}
+        for field in fields(kind):
+            cell = line[field.name]
+            where = f"{path}, line {number}, column {field.name}"
+            if not cell:
+                raise AnatomyError(f"{where}: the cell is empty; write '{EMPTY}' where nothing is meant")
+            try:
+                blank = cell == EMPTY
+                values[field.name] = _BLANK[field.type] if blank else _READERS[field.type](cell)
+            except ValueError as error:
+                expected = "whole numbers such as 0,1,2 or 2-6" if field.type != int else "a whole number"
+                raise AnatomyError(f"{where}: '{cell}' is not {expected}") from error
+            allowed = _CHOICES.get(f"{names[0]}.{field.name}")
+            if allowed and cell not in allowed:
+                raise AnatomyError(f"{where}: unknown '{cell}'; allowed: {', '.join(allowed)}")
+        row = kind(**values)
+        if any(getattr(row, names[0]) == getattr(other, names[0]) for other in rows):
+            raise AnatomyError(f"{path}, line {number}: '{getattr(row, names[0])}' stands twice")
+        rows.append(row)
+    return rows
+
+
+@dataclass(frozen=True)
+class Study:
+    """A validated study: its settings as given, and those rows of the sheets that name it."""
+
+    settings: Mapping[str, Any]
+    benchmarks: Mapping[str, Benchmark]
+    models: Mapping[str, Model]
+    runs: Mapping[str, Run]
+    arms: Mapping[str, Arm]
+    artifacts: Mapping[str, Any]
+
+    @property
+    def name(self) -> str:
+        return str(self.settings["study"])
+
+    @property
+    def tests(self) -> list[str]:
+        """Names of the study's benchmarks that arms are sampled on."""
+        return [b.benchmark for b in self.benchmarks.values() if b.role == "test" and self.name in b.studies]
+
+    @property
+    def real(self) -> list[str]:
+        """Names of the real test sets, whichever study they belong to."""
+        return [b.benchmark for b in self.benchmarks.values() if b.source == "hub"]
+
+    def seeds(self, arm: str) -> tuple[int, ...]:
+        """Return the training seeds whose models make up an arm."""
+        model = self.arms[arm].model
+        return self.runs[model].seeds if model in self.runs else (self.models[model].seed,)
+
+    def last_step(self, model: str) -> int:
+        return self.runs[model].steps if model in self.runs else self.models[model].steps
+
+    def step(self, arm: str) -> int:
+        """Return the training step of an arm's model."""
+        step = self.arms[arm].step
+        return self.last_step(self.arms[arm].model) if step == "last" else int(step)
+
+    def facts(self) -> dict[str, Any]:
+        """Return the settings that the paper quotes."""
+        sampling, statistics = self.settings["sampling"], self.settings["statistics"]
+        facts = {
+            "n": sampling["n"],
+            "temperature": sampling["temperature"],
+            "largest_k": 1 << (max(sampling["n"] // 2, 1).bit_length() - 1),
+            "draws": statistics["draws"],
+            "level": round(100 * statistics["level"]),
+            "pretraining_longest": max(self.settings["world"]["steps"]),
+        }
+        for name, share in self.settings["world"]["mixture"].items():
+            if name != "drills_first":
+                facts[f"{name}_percent"] = round(100 * share, 1)
+        for model in self.models.values():
+            facts[f"{model.model}_steps"] = model.steps
+        for run in self.runs.values():
+            facts[f"{run.run}_steps"] = run.steps
+            facts[f"{run.run}_seeds"] = len(run.seeds)
+        return facts
+
+    def exports(self, run: str) -> list[int]:
+        """Return the steps at which a run's model is kept."""
+        return sorted({*self.runs[run].checkpoints, self.runs[run].steps})
+
+
+def validate(settings: Any, schema: str | Path, where: str) -> None:
+    """Raise AnatomyError, naming the key and what is allowed, unless the settings fit a JSON schema."""
+    validator = Draft202012Validator(json.loads(Path(schema).read_text(encoding="utf-8")))
+    error = best_match(validator.iter_errors(settings))
+    if error is None:
+        return
+    place = ".".join(map(str, error.absolute_path)) or "top level"
+    hint = ""
+    if error.validator == "additionalProperties":
+        hint = f"; allowed keys: {', '.join(sorted(error.schema['properties']))}"
+    elif error.validator == "enum":
+        hint = f"; allowed: {', '.join(map(str, error.validator_value))}"
+    raise AnatomyError(f"{where}: {place}: {error.message}{hint}")
+
+
+def read_yaml(path: str | Path) -> Any:
+    """Read a YAML file; AnatomyError names the file and line of a mistake."""
+    try:
+        return yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise AnatomyError(f"{path}: cannot read the file: {error.strerror}") from error
+    except yaml.YAMLError as error:
+        raise AnatomyError(f"{path}: not valid YAML: {error}") from error
+
+
+def load(settings: Mapping[str, Any], root: str | Path, where: str) -> Study:
+    """Validate a study's settings, its sheets and every name that one of them takes from another.
+
+    root: the folder that the settings' paths are relative to; where: how messages call the settings.
+    """
+    root = Path(root)
+    schemas = Path(__file__).resolve().parents[2] / "config" / "schemas"
+    validate(settings, schemas / "config.schema.json", where)
+    study = settings["study"]
+    paths = {name: root / path for name, path in settings["sheets"].items()}
+    artifacts_path = root / settings["artifacts"]
+    artifacts = read_yaml(artifacts_path)
+    validate(artifacts, schemas / "artifacts.schema.json", str(settings["artifacts"]))
+    benchmarks = {b.benchmark: b for b in sheet(paths["benchmarks"], Benchmark)}
+    models = {m.model: m for m in sheet(paths["models"], Model) if study in m.studies}
+    runs = {r.run: r for r in sheet(paths["runs"], Run) if study in r.studies}
+    arms = {a.arm: a for a in sheet(paths["arms"], Arm) if study in a.studies}
+
+    def known(name: str, allowed: Mapping[str, Any], what: str, place: str) -> None:
+        if name not in allowed:
+            raise AnatomyError(f"{place}: unknown {what} '{name}'; allowed: {', '.join(sorted(allowed))}")
+
+    presets = settings["presets"]
+    for model in models.values():
+        known(model.preset, presets["pretraining"], "preset", f"{paths['models']}, model {model.model}")
+    for run in runs.values():
+        place = f"{paths['runs']}, run {run.run}"
+        known(run.preset, presets["reinforcement"], "preset", place)
+        known(run.start, models, "start model", place)
+        known(run.benchmark, benchmarks, "benchmark", place)
+        late = [step for step in run.checkpoints if not 0 < step <= run.steps]
+        if not run.seeds or late:
+            raise AnatomyError(f"{place}: " + (f"checkpoints {late} beyond step {run.steps}" if late else "no seeds"))
+    both = sorted(set(models) & set(runs))
+    if both:
+        raise AnatomyError(f"{paths['runs']}: {both} are names of models too; rename the runs")
+    result = Study(settings, benchmarks, models, runs, arms, artifacts)
+    for arm in arms.values():
+        place = f"{paths['arms']}, arm {arm.arm}"
+        known(arm.model, {**models, **runs}, "model or run", place)
+        kept = result.exports(arm.model) if arm.model in runs else [models[arm.model].steps]
+        known(arm.step, {"last": 0, **{str(step): 0 for step in kept}}, "step", place)
+    place = str(settings["artifacts"])
+    for kind in ("tables", "figures"):
+        for name, artifact in artifacts[kind].items():
+            for arm_name in [a for pair in artifact.get("pairs", []) for a in pair] + artifact.get("arms", []):
+                known(arm_name, arms, "arm", f"{place}: {kind}.{name}")
+            for table in artifact.get("tables", []):
+                known(table, artifacts["tables"], "table", f"{place}: {kind}.{name}")
+    return result

@@ -1,0 +1,135 @@
+"""Models on disk: a folder with weights, configuration, tokenizer and a manifest of their checksums."""
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import torch
+from tokenizers import Tokenizer
+from tokenizers.models import WordLevel
+from tokenizers.pre_tokenizers import WhitespaceSplit
+from transformers import (
+    AutoModelForCausalLM,
+    AutoTokenizer,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+    PreTrainedTokenizerFast,
+    Qwen2Config,
+    Qwen2ForCausalLM,
+)
+from transformers.utils import logging
+
+from anatomy.errors import AnatomyError
+
+# Progress bars of single files would drown a job's own progress.
+logging.disable_progress_bar()
+
+MANIFEST = "manifest.json"
+_PAD, _END = "<pad>", "<eos>"
+
+
+def word_tokenizer(vocabulary: Sequence[str]) -> PreTrainedTokenizerFast:
+    """Return a tokenizer of one token a word, words being separated by white space."""
+    ids = {word: index for index, word in enumerate((_PAD, _END, *vocabulary))}
+    backend = Tokenizer(WordLevel(ids))
+    backend.pre_tokenizer = WhitespaceSplit()
+    return PreTrainedTokenizerFast(
+        tokenizer_object=backend, pad_token=_PAD, eos_token=_END, padding_side="left"
+    )
+
+
+def create(
+    tokenizer: PreTrainedTokenizerBase, hidden: int, layers: int, heads: int, kv_heads: int, inner: int
+) -> Qwen2ForCausalLM:
+    """Return a small Qwen2 language model with fresh weights (seed torch before)."""
+    return Qwen2ForCausalLM(
+        Qwen2Config(
+            vocab_size=len(tokenizer),
+            hidden_size=hidden,
+            num_hidden_layers=layers,
+            num_attention_heads=heads,
+            num_key_value_heads=kv_heads,
+            intermediate_size=inner,
+            # The default, 0.02, is meant for wide models; at width 128 it delays arithmetic many-fold.
+            initializer_range=0.06,
+            max_position_embeddings=1024,
+            tie_word_embeddings=True,
+            pad_token_id=tokenizer.pad_token_id,
+            eos_token_id=tokenizer.eos_token_id,
+            bos_token_id=None,
+        )
+    )
+
+
+def save(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, folder: str | Path) -> None:
+    """Write a model, its tokenizer and their manifest into a folder."""
+    folder = Path(folder)
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    write_manifest(folder)
+
+
+def load(folder: str | Path) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+    """Read a model (float32, on the best device present) and its tokenizer.
+
+    Raises AnatomyError where the folder is incomplete or was altered since it was written.
+    """
+    folder = Path(folder)
+    check_manifest(folder)
+    model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
+    if torch.cuda.is_available():
+        model.to("cuda")
+    return model.eval(), load_tokenizer(folder)
+
+
+def load_tokenizer(folder: str | Path) -> PreTrainedTokenizerBase:
+    """Read a tokenizer as itself: AutoTokenizer would choose the class of the model's architecture for ours."""
+    folder = Path(folder)
+    ours = json.loads((folder / "config.json").read_text()).get("vocab_size", 0) < 1000
+    kind = PreTrainedTokenizerFast if ours else AutoTokenizer
+    tokenizer: PreTrainedTokenizerBase = kind.from_pretrained(folder)
+    return tokenizer
+
+
+def _hash(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def write_manifest(folder: Path) -> None:
+    files = sorted(path for path in folder.iterdir() if path.is_file() and path.name != MANIFEST)
+    manifest = {path.name: _hash(path) for path in files}
+    (folder / MANIFEST).write_text(json.dumps(manifest, indent=1) + "\n")
+
+
+def check_manifest(folder: Path) -> None:
+    """Raise AnatomyError unless every file of the model is there as it was written."""
+    try:
+        manifest: dict[str, str] = json.loads((folder / MANIFEST).read_text())
+    except (OSError, ValueError) as error:
+        raise AnatomyError(f"{folder}: not a complete model (no readable {MANIFEST})") from error
+    for name, digest in manifest.items():
+        if not (folder / name).is_file() or _hash(folder / name) != digest:
+            raise AnatomyError(
+                f"{folder / name}: missing or altered since the model was written;"
+                " delete the model's folder and run the workflow again"
+            )
+
+
+@contextmanager
+def atomic_folder(folder: str | Path) -> Iterator[Path]:
+    """Yield an empty temporary folder beside ``folder``; it takes the name when the block ends well."""
+    folder = Path(folder)
+    partial = folder.with_name(f".partial-{os.getpid()}-{folder.name}")
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True)
+    try:
+        yield partial
+        shutil.rmtree(folder, ignore_errors=True)
+        partial.replace(folder)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)

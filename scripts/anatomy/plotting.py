@@ -1,0 +1,67 @@
+"""One style for every figure, and files whose bytes depend on what is drawn alone."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+from matplotlib.figure import Figure
+
+from anatomy.tables import atomic
+
+matplotlib.use("Agg")
+
+# Okabe and Ito's colours, told apart by colour-blind readers; line and marker differ too, for print in grey.
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+DASHES = ("-", "-", ":", "--", "-.", (0, (3, 1, 1, 1)), (0, (5, 1)))
+MARKERS = ("o", "s", "^", "D", "v", "P", "X")
+WIDTH = 6.5
+"""Text width of the paper, inches."""
+
+STYLE = {
+    "font.family": "DejaVu Sans",
+    "font.size": 8,
+    "axes.titlesize": 8,
+    "axes.labelsize": 8,
+    "legend.fontsize": 8,
+    "xtick.labelsize": 7,
+    "ytick.labelsize": 7,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "grid.color": "#dddddd",
+    "grid.linewidth": 0.5,
+    "lines.linewidth": 1.3,
+    "lines.markersize": 3.5,
+    "legend.frameon": False,
+    "figure.constrained_layout.use": True,
+    "svg.hashsalt": "rlvr-anatomy",
+    "svg.fonttype": "path",
+    "pdf.fonttype": 42,
+}
+matplotlib.rcParams.update(STYLE)
+
+
+def look(index: int) -> dict[str, Any]:
+    """Return colour, dash and marker of the arm at a place in the study's order of arms."""
+    return {
+        "color": COLOURS[index % len(COLOURS)],
+        "linestyle": DASHES[index % len(DASHES)],
+        "marker": MARKERS[index % len(MARKERS)],
+    }
+
+
+def log2_ticks(ks: Sequence[int]) -> list[int]:
+    """Return every second power of two, so that labels do not touch."""
+    return [k for k in ks if k.bit_length() % 2]
+
+
+def save(figure: Figure, paths: Sequence[str]) -> None:
+    """Write a figure in the formats of its paths' endings, without dates or versions inside."""
+    for path in paths:
+        dated = {".pdf": {"CreationDate": None, "ModDate": None}, ".svg": {"Date": None}}
+        software = {".pdf": {"Producer": None, "Creator": None}, ".svg": {"Creator": None}}
+        suffix = Path(path).suffix
+        metadata: dict[str, Any] = dated.get(suffix, {}) | software.get(suffix, {"Software": None})
+        with atomic(path) as partial:
+            figure.savefig(partial, metadata=metadata, dpi=200)

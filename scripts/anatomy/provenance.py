@@ -1,0 +1,87 @@
+"""What a job's result depends on: its inputs by content, and the code that it can reach."""
+
+import ast
+import hashlib
+from collections.abc import Iterable
+from functools import cache
+from pathlib import Path
+
+from anatomy import tables
+
+_LIBRARY = Path(__file__).resolve().parent
+
+
+def _meaning(source: str) -> str:
+    """Return code without what cannot change a result: comments, layout, docstrings."""
+    tree = ast.parse(source)
+    for node in ast.walk(tree):
+        body = getattr(node, "body", None)
+        if not isinstance(body, list) or not body:
+            continue
+        # A string that stands alone does nothing, wherever it stands (docstrings of fields too).
+        body[:] = [
+            line
+            for line in body
+            if not (
+                isinstance(line, ast.Expr)
+                and isinstance(line.value, ast.Constant)
+                and isinstance(line.value.value, str)
+            )
+        ] or [ast.Pass()]
+    return ast.dump(tree)
+
+
+def _imports(source: str) -> Iterable[str]:
+    """Yield the names of the library's modules that a source file imports."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            yield from (a.name.partition(".")[2] for a in node.names if a.name.startswith("anatomy."))
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            if node.module == "anatomy":
+                yield from (alias.name for alias in node.names)
+            elif node.module.startswith("anatomy."):
+                yield node.module.partition(".")[2]
+
+
+@cache
+def modules(script: Path) -> tuple[Path, ...]:
+    """Return a script and the library's modules that it can reach through its imports, sorted."""
+    found, todo = {script.resolve()}, [script.resolve()]
+    while todo:
+        for name in _imports(todo.pop().read_text(encoding="utf-8")):
+            module = (_LIBRARY / name.replace(".", "/")).with_suffix(".py")
+            if module.exists() and module not in found:
+                found.add(module)
+                todo.append(module)
+    return tuple(sorted(found))
+
+
+@cache
+def code(script: Path) -> str:
+    """Return a digest of the meaning of a script and of every library module that it can reach."""
+    digest = hashlib.sha256()
+    for path in modules(script):
+        digest.update(path.name.encode() + _meaning(path.read_text(encoding="utf-8")).encode())
+    return digest.hexdigest()
+
+
+def content(path: Path) -> str:
+    """Return a digest of a file's content, or of a model folder's: cheap for our own large files.
+
+    Raises FileNotFoundError where there is nothing yet.
+    """
+    if path.is_dir():
+        found = sorted(path.rglob("manifest.json"))
+        return hashlib.sha256(b"".join(file.read_bytes() for file in found)).hexdigest()
+    if path.suffix == ".parquet":
+        return tables.identity(path)
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def stamp(script: Path, inputs: Iterable[Path]) -> str:
+    """Return one digest of the code that a script can reach and of its inputs' content, in their order."""
+    digest = hashlib.sha256(code(script).encode())
+    for path in inputs:
+        digest.update(content(path).encode())
+    return digest.hexdigest()

@@ -1,0 +1,255 @@
+r"""Prompts for every condition, and partial step scaffolding: a solution's first steps given to the model.
+
+The rules for cutting a solution into four semantic chunks are those of SPARKLE (Wang et al. 2025,
+arXiv 2506.04723, stage 2): paragraphs if there are at least four, adjacent ones merged evenly; else numbered
+items; else section-like openings; else sentences. Chunks joined without a separator give the solution back
+exactly, and no cut falls inside a formula, a LaTeX environment or a drawing (``[asy]`` ... ``[/asy]``).
+"""
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import MISSING, dataclass, fields
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from anatomy.errors import AnatomyError
+
+CHUNKS = 4
+"""Chunks of a solution; condition ``partial-i`` gives the first i of them."""
+CONDITIONS = ("plain", "guess", *(f"partial-{level}" for level in range(CHUNKS + 1)))
+ANSWERS = ("boxed", "world")
+"""How a template has the final answer marked: in ``\\boxed{}``, or as the embedded world does (``ans``)."""
+
+# What must stay whole ---------------------------------------------------------------------------------
+
+# A backslash and its character are read together, so that neither "\$" nor "\\[2pt]" opens a formula.
+_OPENING = re.compile(r"\\begin\s*\{([^{}]*)\}|\\[\[(]|\\.|\[asy\]|\$\$|\$", re.DOTALL)
+_CLOSING = {r"\[": r"\]", r"\(": r"\)", "[asy]": "[/asy]", "$$": "$$"}
+_DOLLAR = re.compile(r"\\.|\$|\n[^\S\n]*\n", re.DOTALL)
+_NAMED = re.compile(r"\\(?:text\w*|mbox|mathrm|operatorname)\s*\{[^{}]*\}|\\[A-Za-z]+")
+_AMOUNT = re.compile(r"[\d<]|\.\d")
+_PROSE = re.compile(r"[A-Za-z]{3,}|[.?!]\s+[A-Z]")
+
+
+def _closing_dollar(text: str, start: int) -> int:
+    """Return where the inline formula opened before ``start`` ends, or -1 if its dollar opens none.
+
+    A formula never contains a blank line. A dollar before a number is money if what follows it up to the
+    next dollar is prose or ends right before another amount ("$5 and then $3").
+    """
+    for token in _DOLLAR.finditer(text, start):
+        if token[0] == "$":
+            inside, end = text[start : token.start()], token.end()
+            prose = _PROSE.search(_NAMED.sub("", inside)) is not None
+            money = _AMOUNT.match(inside) and (prose or _AMOUNT.match(text, end))
+            return -1 if money else end
+        if not token[0].startswith("\\"):
+            return -1
+    return -1
+
+
+def _environment_end(text: str, name: str, start: int) -> int:
+    """Return where the environment opened before ``start`` ends, its own kind nested, or -1."""
+    depth = 1
+    for token in re.compile(rf"\\(begin|end)\s*\{{{re.escape(name)}\}}").finditer(text, start):
+        depth += 1 if token[1] == "begin" else -1
+        if depth == 0:
+            return token.end()
+    return -1
+
+
+def spans(text: str) -> list[tuple[int, int]]:
+    """Return the (start, end) offsets of formulas, environments and drawings, outermost ones, in order.
+
+    An opening mark without its closing one is plain text, so that it cannot swallow what follows.
+    """
+    found = []
+    at = 0
+    while opening := _OPENING.search(text, at):
+        mark, at = opening[0], opening.end()
+        if opening[1] is not None:
+            end = _environment_end(text, opening[1], at)
+        elif mark in _CLOSING:
+            closing = text.find(_CLOSING[mark], at)
+            end = closing + len(_CLOSING[mark]) if closing >= 0 else -1
+        elif mark == "$":
+            end = _closing_dollar(text, at)
+        else:
+            continue
+        if end > 0:
+            found.append((opening.start(), end))
+            at = end
+    return found
+
+
+# Chunks -----------------------------------------------------------------------------------------------
+
+_PARAGRAPH = re.compile(r"\n[^\S\n]*\n\s*")
+_ITEM = re.compile(r"^[^\S\n]*(?=(?:\(?\d{1,2}[.)]|\(?[ivx]+\)|\\item|Step\s+\d+)\s)", re.MULTILINE)
+_SECTION = re.compile(
+    r"^[^\S\n]*(?=#+\s|\*\*|\\(?:sub)*section|\\paragraph|\\textbf|(?:Step|Case|Part|Lemma|Claim|Proof|Solution|"
+    r"First|Firstly|Second|Secondly|Third|Thirdly|Next|Then|Finally|Hence|Therefore|Thus|Now)\b)",
+    re.MULTILINE,
+)
+# A full stop may stand inside the formula that ends a sentence ("$x = 3.$ Then"). A line's end also ends a
+# sentence (steps are often lines without a full stop) unless the text goes on in lower case or a display.
+_SENTENCE = re.compile(
+    r"(?P<stop>[.?!])(?:[\"'”’)\]}]|\$+|\\[\])])*\s+(?![a-z\s])|[^\S\n]*\n\s*(?![a-z\s\\]|\$\$|[.,;:=+)\]])"
+)
+_NO_END = re.compile(
+    r"(?:(?<![^\s(\[\"'“])(?:[a-z](?:\.[a-z])+|cf|vs|etc|resp|approx|al|Mrs?|Ms|Dr|St|Figs?|Eqs?|No|Thm|Prop)"
+    r"|(?:^|\n)\s*\d+)\Z"
+)
+"""What may stand before a full stop that ends no sentence: an abbreviation, or an item's number."""
+_LONGEST = 20
+
+
+def _sentence_cuts(text: str) -> Iterator[int]:
+    for match in _SENTENCE.finditer(text):
+        stop = match.start()
+        if match["stop"] is None or not _NO_END.search(text[max(0, stop - _LONGEST) : stop]):
+            yield match.end()
+
+
+def _units(text: str, count: int) -> list[str]:
+    """Cut a text at the first level of the rules that gives ``count`` units; else at every sentence."""
+    whole = spans(text)
+
+    def cut(positions: Iterable[int]) -> list[str]:
+        inner = {
+            at
+            for at in positions
+            if text[:at].strip() and text[at:].strip() and not any(start < at < end for start, end in whole)
+        }
+        return [text[start:end] for start, end in pairwise([0, *sorted(inner), len(text)])]
+
+    paragraphs = [match.end() for match in _PARAGRAPH.finditer(text)]
+    levels = (
+        paragraphs,
+        [match.start() for match in _ITEM.finditer(text)],
+        [match.start() for match in _SECTION.finditer(text)],
+    )
+    for positions in levels:
+        if len(units := cut(positions)) >= count:
+            return units
+    return cut([*paragraphs, *_sentence_cuts(text)])
+
+
+def _merge(units: Sequence[str], count: int) -> list[str]:
+    """Merge adjacent units evenly into ``count`` groups; earlier groups take the surplus."""
+    size, surplus = divmod(len(units), count)
+    ends = [group * size + min(group, surplus) for group in range(count + 1)]
+    return ["".join(units[start:end]) for start, end in pairwise(ends)]
+
+
+def chunks(solution: str, count: int = CHUNKS) -> list[str]:
+    """Split a solution into ``count`` semantic chunks that, joined without a separator, give it back.
+
+    Rules as in this module's description. A solution with fewer units than ``count`` has one unit a chunk,
+    and its trailing chunks are empty strings.
+    """
+    return _merge(_units(solution, count), count)
+
+
+def world_chunks(lines: Sequence[str], answer: str, count: int = CHUNKS) -> list[str]:
+    """Split a derivation of the embedded world: its lines evenly, ``ans`` and the answer in the last chunk.
+
+    Words are separated by single spaces, those between chunks at the end of the earlier one, so that the
+    chunks too give the whole text back when joined without a separator.
+    """
+    merged = _merge([f"{line} " for line in lines], count)
+    return [*merged[:-1], f"{merged[-1]}ans {answer}"]
+
+
+# Templates --------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Template:
+    """A prompt template, as declared in ``config/templates/<name>.yaml``."""
+
+    name: str
+    """The file's name without its suffix."""
+    source: str
+    """Where the wording comes from, and whether it is exact or reconstructed."""
+    prompt: str
+    """Text with ``{question}`` in it once; other braces stand for themselves."""
+    response: str
+    """What opens the response in the partial conditions, before the given steps; may be empty."""
+    answer: str
+    """How the final answer is marked, one of ``ANSWERS``."""
+    guess: str | None = None
+    """What is put after the question to ask for an answer without a derivation, if the template can."""
+
+    def render(self, question: str) -> str:
+        return self.prompt.replace("{question}", question)
+
+
+def load_template(path: str | Path) -> Template:
+    """Read a template. Raises AnatomyError, with file and key, where it is not as ``Template`` declares."""
+    path = Path(path)
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise AnatomyError(f"{path}: the template cannot be read: {error}") from error
+    allowed = [field.name for field in fields(Template)]
+    if not isinstance(content, dict):
+        raise AnatomyError(f"{path}: a template is a mapping with the keys {allowed}")
+    if unknown := [key for key in content if key not in allowed]:
+        raise AnatomyError(f"{path}: unknown key {unknown[0]!r}; allowed are {allowed}")
+    for field in fields(Template):
+        if field.name not in content:
+            if field.default is MISSING:
+                raise AnatomyError(f"{path}: key '{field.name}' is missing; allowed are {allowed}")
+        elif not isinstance(content[field.name], str):
+            raise AnatomyError(f"{path}: key '{field.name}' must be text, not {content[field.name]!r}")
+    template = Template(**content)
+    if template.name != path.stem:
+        raise AnatomyError(f"{path}: key 'name' is {template.name!r} but the file's name is {path.stem!r}")
+    if template.prompt.count("{question}") != 1:
+        raise AnatomyError(f"{path}: key 'prompt' must contain {{question}} exactly once")
+    if template.answer not in ANSWERS:
+        raise AnatomyError(f"{path}: key 'answer' is {template.answer!r}; allowed are {list(ANSWERS)}")
+    return template
+
+
+# Prompts ----------------------------------------------------------------------------------------------
+
+
+def prompts(
+    problem: Mapping[str, Any], template: Template, conditions: Iterable[str]
+) -> Iterator[dict[str, Any]]:
+    """Yield one row of the table ``prompts`` for each condition that the problem has.
+
+    ``partial-i`` puts the response's opening and the first i chunks after the prompt; its ``prefix`` is those
+    chunks alone. White space after them is dropped: the completion brings its own. A problem without
+    a solution has no ``partial-i`` for i > 0. Raises AnatomyError for an unknown condition, and for ``guess``
+    where the template declares none.
+    """
+    for condition in conditions:
+        if condition not in CONDITIONS:
+            raise AnatomyError(f"unknown condition {condition!r}; allowed are {list(CONDITIONS)}")
+        prompt, prefix = template.render(problem["text"]), ""
+        if condition == "guess":
+            if template.guess is None:
+                raise AnatomyError(
+                    f"template '{template.name}' declares no 'guess' text, so it has no condition 'guess'"
+                )
+            prompt = template.render(problem["text"] + template.guess)
+        elif condition.startswith("partial-"):
+            level = int(condition.removeprefix("partial-"))
+            if level and problem["chunks"] is None:
+                continue
+            prefix = "".join(problem["chunks"][:level]).rstrip() if level else ""
+            prompt += (template.response + prefix).rstrip()
+        yield {
+            "problem": problem["problem"],
+            "benchmark": problem["benchmark"],
+            "condition": condition,
+            "template": template.name,
+            "prompt": prompt,
+            "prefix": prefix,
+        }

@@ -1,0 +1,18 @@
+"""Count an arm's verdicts on a benchmark, problem by problem."""
+
+from typing import Any
+
+from anatomy import counting, tables
+from job import run
+
+
+def main(job: Any, report: Any) -> None:
+    samples = tables.records(job.input.samples, "samples", ["problem", "sample", "tokens"])
+    verdicts = tables.records(job.input.verdicts, "verdicts")
+    counts = counting.count(samples, verdicts, job.params.n)
+    tables.write(job.output[0], "counts", counts)
+    report(f"{len(counts)} problems")
+
+
+if __name__ == "__main__":
+    run(main, globals().get("snakemake"))

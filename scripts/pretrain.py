@@ -1,0 +1,27 @@
+"""Train a base model from scratch on the world's text."""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from anatomy import tables, training, world
+from job import run
+
+
+def main(job: Any, report: Any) -> None:
+    p = job.params
+    torch.set_num_threads(job.threads)
+    log = training.pretrain(
+        world.documents(p.study_seed, world.Mixture(**p.mixture), p.steps, list(world.DOMAINS)),
+        world.VOCABULARY,
+        training.Pretraining(**p.config),
+        p.seed,
+        Path(p.work),
+        Path(job.output.model),
+        report,
+    )
+    tables.write(job.output.log, "training", training.log_rows(p.name, p.seed, log))
+
+
+if __name__ == "__main__":
+    run(main, globals().get("snakemake"))

@@ -1,0 +1,18 @@
+"""What completions come to."""
+
+from typing import Any
+
+from anatomy import analysis, reporting
+from job import run
+
+
+def main(job: Any, report: Any) -> None:
+    p = job.params
+    found = analysis.cells(job.input, p.cells)
+    rows = analysis.outcome_rows(found, p.seed, **p.statistics)
+    reporting.write_csv(job.output[0], rows)
+    report(f"{len(rows)} rows")
+
+
+if __name__ == "__main__":
+    run(main, globals().get("snakemake"))

@@ -1,0 +1,238 @@
+"""Real benchmarks as rows of the table ``problems``; the six published sets where they are at hand."""
+
+import csv
+import json
+import os
+import sys
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from anatomy import tables
+from anatomy.benchmarks import Fields, check_content, content_digest, hub, last_boxed, local, rows
+from anatomy.errors import AnatomyError
+
+ROOT = Path(__file__).resolve().parents[1]
+FOLDER = Path(os.environ.get("ANATOMY_BENCHMARKS") or ROOT / "../shared/benchmarks")
+COUNTS = {
+    "aime24": 30,
+    "amc23": 40,
+    "math500": 500,
+    "gsm8k": 1_319,
+    "minerva_math": 272,
+    "olympiadbench": 675,
+}
+QUESTION = Fields(question="q", answer="a", id="n")
+
+
+@cache
+def sheet() -> dict[str, dict[str, str]]:
+    """The benchmark sheet's rows of real sets; "-" is an empty cell."""
+    with (ROOT / "config/benchmarks.tsv").open(encoding="utf-8") as file:
+        return {
+            row["benchmark"]: {name: "" if cell == "-" else cell for name, cell in row.items()}
+            for row in csv.DictReader(file, delimiter="\t")
+            if row["benchmark"] in COUNTS
+        }
+
+
+def sheet_fields(name: str) -> Fields:
+    return Fields(**{field: sheet()[name][field] for field in Fields.__dataclass_fields__})  # type: ignore[arg-type]
+
+
+@cache
+def problems(name: str) -> list[dict[str, Any]]:
+    """One published set's rows; skips the test where the sets are not at hand."""
+    path = FOLDER / name / "test.jsonl"
+    if not path.exists():
+        pytest.skip(f"the published sets are not in {FOLDER} (set ANATOMY_BENCHMARKS to their folder)")
+    return list(rows(local(path), name, sheet_fields(name), str(path)))
+
+
+@pytest.mark.parametrize("name", COUNTS)
+def test_published_set_is_complete_unique_and_pinned(name: str, tmp_path: Path) -> None:
+    found = problems(name)
+    assert len(found) == COUNTS[name] == int(sheet()[name]["problems"])
+    assert len({row["problem"] for row in found}) == len(found)
+    assert all(answer == answer.strip() and answer for row in found for answer in row["answers"])
+    check_content(found, sheet()[name]["sha256"], name)
+    tables.write(tmp_path / "problems.parquet", "problems", found)
+    assert list(tables.records(tmp_path / "problems.parquet", "problems")) == found
+
+
+def test_the_six_sets_have_2836_problems_and_2796_solutions() -> None:
+    found = [row for name in COUNTS for row in problems(name)]
+    assert len(found) == 2_836
+    assert sum(row["solution"] is not None for row in found) == 2_796
+
+
+def test_amc23_says_that_it_has_no_solutions_and_its_numbers_are_whole() -> None:
+    found = problems("amc23")
+    assert all(row["solution"] is None and row["chunks"] is None for row in found)
+    assert all("." not in answer for row in found for answer in row["answers"])
+
+
+def test_gsm8k_solution_ends_before_the_hashes() -> None:
+    assert not any("####" in row["solution"] for row in problems("gsm8k"))
+
+
+def test_olympiadbench_answers_are_entries_without_dollars() -> None:
+    found = problems("olympiadbench")
+    assert not any("$" in answer for row in found for answer in row["answers"])
+    assert sum(len(row["answers"]) > 1 for row in found) == 92
+
+
+def test_sheet_has_only_full_commits_and_digests() -> None:
+    for name, row in sheet().items():
+        assert len(row["sha256"]) == 64, name
+        assert len(row["revision"]) in (0, 40), name
+
+
+def made(record: dict[str, Any], **fields: Any) -> dict[str, Any]:
+    return next(iter(rows([record], "made", Fields(question="q", answer="a", **fields))))
+
+
+def test_row_has_the_columns_of_the_table() -> None:
+    record = {"q": "How many?", "a": 27.0, "s": "One. Two.", "n": 5, "d": 2, "t": "Counting"}
+    row = made(record, solution="s", id="n", difficulty="d", domain="t")
+    assert list(row) == tables.SCHEMAS["problems"].names
+    assert (row["problem"], row["answers"], row["difficulty"], row["domain"]) == (
+        "5",
+        ["27"],
+        2.0,
+        "Counting",
+    )
+    assert "".join(row["chunks"]) == row["solution"] == "One. Two."
+
+
+@pytest.mark.parametrize(
+    ("published", "answers"),
+    [
+        (27.0, ["27"]),
+        ("27.0", ["27"]),
+        ("-3", ["-3"]),
+        ("025", ["025"]),
+        (2.5, ["2.5"]),
+        (["$69$,$84$"], ["69", "84"]),
+        (["$(1,2), (3,4)$"], ["(1,2)", "(3,4)"]),
+        ([r"$\left(\frac{1}{2}, 3\right)$"], [r"\left(\frac{1}{2}, 3\right)"]),
+        (["$f(n)=n$, $g(n)=1$"], ["f(n)=n", "g(n)=1"]),
+        (["$f(x)=k x$, where $k$ is an integer, not zero"], ["f(x)=k x"]),
+        ([r"$(-\infty, 0)$."], [r"(-\infty, 0)"]),
+    ],
+)
+def test_answers_as_published_but_for_the_documented_rules(published: Any, answers: list[str]) -> None:
+    assert made({"q": "?", "a": published})["answers"] == answers
+
+
+def test_answers_marked_in_a_text() -> None:
+    hashes = made({"q": "?", "a": "1 + 1 = 2\nSo two.\n#### 2"}, answer_from="hashes")
+    assert (hashes["answers"], hashes["solution"]) == (["2"], "1 + 1 = 2\nSo two.")
+    fields = Fields(question="q", answer="", answer_from="boxed", solution="s")
+    solution = r"First \boxed{1}, then \boxed{\frac{1}{2}}."
+    boxed = next(iter(rows([{"q": "?", "s": solution}], "made", fields)))
+    assert (boxed["answers"], boxed["solution"]) == ([r"\frac{1}{2}"], solution)
+
+
+def test_several_solutions_are_joined_with_blank_lines() -> None:
+    assert made({"q": "?", "a": "1", "s": ["One.", "Two."]}, solution="s")["solution"] == "One.\n\nTwo."
+
+
+@pytest.mark.parametrize(
+    ("text", "boxed"),
+    [
+        (r"\boxed{1} \boxed{2}", "2"),
+        (r"\boxed{\frac{1}{2}}", r"\frac{1}{2}"),
+        (r"\boxed {a\}b}", r"a\}b"),
+        (r"{ \boxed{3}", "3"),
+        (r"\boxed{4} } and \boxed{5", "4"),
+        (r"\boxed{}", ""),
+        ("none", None),
+        (r"\{\boxed{6}", "6"),
+    ],
+)
+def test_last_boxed(text: str, boxed: str | None) -> None:
+    assert last_boxed(text) == boxed
+
+
+@given(st.text(alphabet="\\boxed{} $a", max_size=60), st.text(alphabet="ab+1 ", max_size=10))
+def test_last_boxed_is_found_after_any_text(before: str, answer: str) -> None:
+    assert last_boxed(before.rstrip("\\") + rf" \boxed{{{answer}}}") == answer
+
+
+@pytest.mark.parametrize(
+    ("record", "fields", "message"),
+    [
+        ({"q": "?"}, QUESTION, "file, record 1: there is no field 'a'"),
+        ({"a": "1"}, QUESTION, "there is no field 'q'"),
+        ({"q": " ", "a": "1", "n": 1}, QUESTION, "field 'q' is not a question"),
+        ({"q": "?", "a": "", "n": 1}, QUESTION, "field 'a' holds no answer"),
+        ({"q": "?", "a": "no mark", "n": 1}, Fields("q", "a", "hashes"), "holds no answer \\(hashes\\)"),
+        ({"q": "?", "a": "no box", "n": 1}, Fields("q", "a", "boxed"), "holds no answer \\(boxed\\)"),
+        ({"q": "?", "a": "1", "d": "hard"}, Fields("q", "a", difficulty="d"), "'d' is no number: 'hard'"),
+    ],
+)
+def test_rows_name_what_is_wrong(record: dict[str, Any], fields: Fields, message: str) -> None:
+    with pytest.raises(AnatomyError, match=message):
+        list(rows([record], "made", fields, "file"))
+
+
+def test_ids_must_be_unique() -> None:
+    with pytest.raises(AnatomyError, match="record 2: field 'n' is '7', the id of an earlier problem"):
+        list(rows([{"q": "?", "a": "1", "n": 7}] * 2, "made", QUESTION))
+
+
+def test_fields_are_checked() -> None:
+    with pytest.raises(AnatomyError, match="answer_from is 'guess'"):
+        Fields("q", "a", "guess")  # type: ignore[arg-type]
+    with pytest.raises(AnatomyError, match="'question' and 'answer'"):
+        Fields("q", "")
+
+
+def test_local_names_file_and_line(tmp_path: Path) -> None:
+    path = tmp_path / "set.jsonl"
+    path.write_text('{"q": 1}\nnot json\n', encoding="utf-8")
+    with pytest.raises(AnatomyError, match=r"set\.jsonl, line 2: not JSON"):
+        list(local(path))
+    path.write_text("[1]\n", encoding="utf-8")
+    with pytest.raises(AnatomyError, match=r"set\.jsonl, line 1: not a JSON object"):
+        list(local(path))
+    with pytest.raises(AnatomyError, match="absent"):
+        list(local(tmp_path / "absent.jsonl"))
+
+
+@pytest.mark.parametrize("revision", ["", "-", "main", "6e4ed1a"])
+def test_hub_refuses_what_is_not_pinned(revision: str) -> None:
+    with pytest.raises(AnatomyError, match="column 'revision'"):
+        list(hub("some/set", "", "test", revision))
+
+
+def test_hub_passes_the_pin_on_and_names_what_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+    def load_dataset(id: str, config: str | None, *, split: str, revision: str) -> Iterator[dict[str, str]]:
+        if id == "some/gone":
+            raise ConnectionError("no route")
+        return iter([{"id": id, "config": str(config), "split": split, "revision": revision}])
+
+    monkeypatch.setitem(sys.modules, "datasets", SimpleNamespace(load_dataset=load_dataset))
+    assert list(hub("some/set", "", "test", "0" * 40)) == [
+        {"id": "some/set", "config": "None", "split": "test", "revision": "0" * 40}
+    ]
+    with pytest.raises(AnatomyError, match=r"'some/gone'.*no route"):
+        list(hub("some/gone", "main", "test", "0" * 40))
+
+
+def test_content_digest_depends_on_problems_texts_and_answers_alone() -> None:
+    row = made({"q": "?", "a": "1"})
+    digest = content_digest([row])
+    assert digest == content_digest([json.loads(json.dumps(row)) | {"solution": "other"}])
+    for change in ({"text": "!"}, {"answers": ["2"]}, {"problem": "x"}):
+        assert content_digest([row | change]) != digest
+    check_content([row], digest, "made")
+    with pytest.raises(AnatomyError, match="benchmark 'made'"):
+        check_content([row], "0" * 64, "made")
