@@ -28,12 +28,12 @@ localrules:
 
 
 rule all:
+    default_target: True
     input:
         paper_pdf(),
         figure_files(),
         table_files(),
         benchmark_files() if config.get("real_benchmarks") else [],
-    default_target: True
 
 
 rule figures:

@@ -19,6 +19,7 @@ except AnatomyError as error:
 
 R = f"results/{STUDY.name}"
 F = f"figures/{STUDY.name}"
+WORLD = [b.benchmark for b in STUDY.benchmarks.values() if b.source == "world"]
 SHARDS = range(config["sampling"]["shards"])
 
 
@@ -114,3 +115,70 @@ def benchmark_files():
 
 def paper_pdf():
     return f"paper/{STUDY.name}.pdf"
+
+
+# Params and inputs of single rules, in the order data flows.
+
+
+def benchmark_row(wildcards):
+    return STUDY.benchmarks[wildcards.benchmark]
+
+
+def local_file(wildcards):
+    folder = config.get("benchmarks_folder")
+    return f"{folder}/{wildcards.benchmark}/test.jsonl" if folder else []
+
+
+def hub_source(wildcards):
+    row = benchmark_row(wildcards)
+    return {
+        "id": row.hub_id,
+        "config": row.hub_config,
+        "split": row.hub_split,
+        "revision": row.revision,
+    }
+
+
+def field_names(wildcards):
+    row = benchmark_row(wildcards)
+    names = "question answer answer_from solution id difficulty domain"
+    return {name: getattr(row, name) for name in names.split()}
+
+
+def pretraining(wildcards):
+    model = STUDY.models[wildcards.model]
+    preset = config["presets"]["pretraining"][model.preset]
+    return {**preset, "steps": model.steps}
+
+
+def run_row(wildcards):
+    return STUDY.runs[wildcards.run]
+
+
+def start_folder(wildcards):
+    start = run_row(wildcards).start
+    return models_folder(start, STUDY.models[start].seed)
+
+
+def reinforcement(wildcards):
+    run = run_row(wildcards)
+    return {**config["presets"]["reinforcement"][run.preset], "steps": run.steps}
+
+
+def sampling(wildcards):
+    names = ("temperature", "top_p", "max_new_tokens")
+    return {name: config["sampling"][name] for name in names}
+
+
+def shards(table):
+    return expand(
+        f"{R}/{table}/{{{{arm}}}}/seed-{{{{seed}}}}/{{{{benchmark}}}}/shard-{{shard:03d}}.parquet",
+        shard=SHARDS,
+    )
+
+
+def cells(wildcards):
+    """Return (arm, seed, benchmark) of each counts file among a table's inputs, in their order."""
+    files = needs("tables", wildcards.table)
+    inside = [Path(name).parts for name in files if f"{R}/counts/" in name]
+    return [(p[-3], int(p[-2].removeprefix("seed-")), Path(p[-1]).stem) for p in inside]

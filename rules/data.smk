@@ -1,18 +1,6 @@
 """Problems: the world's splits, and real test sets."""
 
 
-def benchmark_row(wildcards):
-    return STUDY.benchmarks[wildcards.benchmark]
-
-
-def local_file(wildcards):
-    folder = config.get("benchmarks_folder")
-    return f"{folder}/{wildcards.benchmark}/test.jsonl" if folder else []
-
-
-WORLD = [b.benchmark for b in STUDY.benchmarks.values() if b.source == "world"]
-
-
 rule world:
     output:
         f"{R}/problems/{{benchmark}}.parquet",
@@ -22,6 +10,12 @@ rule world:
         f"{R}/benchmarks/world/{{benchmark}}.tsv"
     wildcard_constraints:
         benchmark="|".join(WORLD) or "none",
+    conda:
+        "../envs/analysis.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=10,
     params:
         seed=config["seed"],
         benchmark=lambda wildcards: wildcards.benchmark,
@@ -30,12 +24,6 @@ rule world:
         domains=lambda wildcards: list(benchmark_row(wildcards).splits_domains),
         side=lambda wildcards: benchmark_row(wildcards).side,
         stamp=stamp("scripts/world.py"),
-    threads: 1
-    resources:
-        mem_mb=1000,
-        runtime=10,
-    conda:
-        "../envs/analysis.yaml"
     script:
         "../scripts/world.py"
 
@@ -51,33 +39,17 @@ rule benchmark:
         f"{R}/benchmarks/benchmark/{{benchmark}}.tsv"
     wildcard_constraints:
         benchmark="|".join(STUDY.real) or "none",
-    params:
-        benchmark=lambda wildcards: wildcards.benchmark,
-        sha256=lambda wildcards: benchmark_row(wildcards).sha256,
-        hub=lambda wildcards: {
-            "id": benchmark_row(wildcards).hub_id,
-            "config": benchmark_row(wildcards).hub_config,
-            "split": benchmark_row(wildcards).hub_split,
-            "revision": benchmark_row(wildcards).revision,
-        },
-        fields=lambda wildcards: {
-            name: getattr(benchmark_row(wildcards), name)
-            for name in (
-                "question",
-                "answer",
-                "answer_from",
-                "solution",
-                "id",
-                "difficulty",
-                "domain",
-            )
-        },
-        stamp=stamp("scripts/benchmark.py"),
+    conda:
+        "../envs/analysis.yaml"
     threads: 1
     resources:
         mem_mb=2000,
         runtime=30,
-    conda:
-        "../envs/analysis.yaml"
+    params:
+        benchmark=lambda wildcards: wildcards.benchmark,
+        sha256=lambda wildcards: benchmark_row(wildcards).sha256,
+        hub=hub_source,
+        fields=field_names,
+        stamp=stamp("scripts/benchmark.py"),
     script:
         "../scripts/benchmark.py"

@@ -10,17 +10,17 @@ rule figure:
         f"{R}/logs/figure/{{figure}}.log",
     benchmark:
         f"{R}/benchmarks/figure/{{figure}}.tsv"
+    conda:
+        "../envs/analysis.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=10,
     params:
         arms=lambda wildcards: {
             arm: STUDY.arms[arm].label
             for arm in STUDY.artifacts["figures"][wildcards.figure].get("arms", [])
         },
         stamp=stamp("scripts/figure_{figure}.py"),
-    threads: 1
-    resources:
-        mem_mb=1000,
-        runtime=10,
-    conda:
-        "../envs/analysis.yaml"
     script:
         "../scripts/figure_{wildcards.figure}.py"

@@ -1,13 +1,6 @@
 """Verdicts on completions, and counts of verdicts."""
 
 
-def shards(table):
-    return expand(
-        f"{R}/{table}/{{{{arm}}}}/seed-{{{{seed}}}}/{{{{benchmark}}}}/shard-{{shard:03d}}.parquet",
-        shard=SHARDS,
-    )
-
-
 rule grade:
     input:
         samples=f"{R}/samples/{{arm}}/seed-{{seed}}/{{benchmark}}/shard-{{shard}}.parquet",
@@ -19,16 +12,16 @@ rule grade:
         f"{R}/logs/grade/{{arm}}/seed-{{seed}}/{{benchmark}}/shard-{{shard}}.log",
     benchmark:
         f"{R}/benchmarks/grade/{{arm}}/seed-{{seed}}/{{benchmark}}/shard-{{shard}}.tsv"
-    params:
-        grader=lambda wildcards: STUDY.benchmarks[wildcards.benchmark].grader,
-        condition=lambda wildcards: STUDY.arms[wildcards.arm].condition,
-        stamp=stamp("scripts/grade.py"),
+    conda:
+        "../envs/analysis.yaml"
     threads: 1
     resources:
         mem_mb=2000,
         runtime=30,
-    conda:
-        "../envs/analysis.yaml"
+    params:
+        grader=lambda wildcards: STUDY.benchmarks[wildcards.benchmark].grader,
+        condition=lambda wildcards: STUDY.arms[wildcards.arm].condition,
+        stamp=stamp("scripts/grade.py"),
     script:
         "../scripts/grade.py"
 
@@ -43,14 +36,14 @@ rule count:
         f"{R}/logs/count/{{arm}}/seed-{{seed}}/{{benchmark}}.log",
     benchmark:
         f"{R}/benchmarks/count/{{arm}}/seed-{{seed}}/{{benchmark}}.tsv"
-    params:
-        n=config["sampling"]["n"],
-        stamp=stamp("scripts/count.py"),
+    conda:
+        "../envs/analysis.yaml"
     threads: 1
     resources:
         mem_mb=1000,
         runtime=10,
-    conda:
-        "../envs/analysis.yaml"
+    params:
+        n=config["sampling"]["n"],
+        stamp=stamp("scripts/count.py"),
     script:
         "../scripts/count.py"

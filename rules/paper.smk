@@ -10,15 +10,15 @@ rule numbers:
         f"{R}/logs/numbers.log",
     benchmark:
         f"{R}/benchmarks/numbers.tsv"
-    params:
-        tables=STUDY.artifacts["tables"],
-        stamp=stamp("scripts/numbers.py"),
+    conda:
+        "../envs/analysis.yaml"
     threads: 1
     resources:
         mem_mb=1000,
         runtime=10,
-    conda:
-        "../envs/analysis.yaml"
+    params:
+        tables=STUDY.artifacts["tables"],
+        stamp=stamp("scripts/numbers.py"),
     script:
         "../scripts/numbers.py"
 
@@ -34,14 +34,14 @@ rule typeset:
         f"{R}/logs/typeset.log",
     benchmark:
         f"{R}/benchmarks/typeset.tsv"
-    params:
-        study=STUDY.name,
-        stamp=stamp("scripts/typeset.py"),
+    conda:
+        "../envs/paper.yaml"
     threads: 1
     resources:
         mem_mb=1000,
         runtime=10,
-    conda:
-        "../envs/paper.yaml"
+    params:
+        study=STUDY.name,
+        stamp=stamp("scripts/typeset.py"),
     script:
         "../scripts/typeset.py"

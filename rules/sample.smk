@@ -1,13 +1,6 @@
 """Completions of each arm on each benchmark, in shards."""
 
 
-def sampling(wildcards):
-    return {
-        name: config["sampling"][name]
-        for name in ("temperature", "top_p", "max_new_tokens")
-    }
-
-
 rule sample:
     input:
         model=arm_model,
@@ -18,6 +11,12 @@ rule sample:
         f"{R}/logs/sample/{{arm}}/seed-{{seed}}/{{benchmark}}/shard-{{shard}}.log",
     benchmark:
         f"{R}/benchmarks/sample/{{arm}}/seed-{{seed}}/{{benchmark}}/shard-{{shard}}.tsv"
+    conda:
+        "../envs/train.yaml"
+    threads: 1
+    resources:
+        mem_mb=3000,
+        runtime=60,
     params:
         key=lambda wildcards: [config["seed"], wildcards.arm, int(wildcards.seed)],
         condition=lambda wildcards: STUDY.arms[wildcards.arm].condition,
@@ -28,11 +27,5 @@ rule sample:
         shard=lambda wildcards: int(wildcards.shard),
         shards=len(SHARDS),
         stamp=stamp("scripts/sample.py"),
-    threads: 1
-    resources:
-        mem_mb=3000,
-        runtime=60,
-    conda:
-        "../envs/train.yaml"
     script:
         "../scripts/sample.py"

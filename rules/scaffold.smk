@@ -11,14 +11,14 @@ rule scaffold:
         f"{R}/logs/scaffold/{{benchmark}}.log",
     benchmark:
         f"{R}/benchmarks/scaffold/{{benchmark}}.tsv"
-    params:
-        conditions=conditions,
-        stamp=stamp("scripts/scaffold.py"),
+    conda:
+        "../envs/analysis.yaml"
     threads: 1
     resources:
         mem_mb=1000,
         runtime=10,
-    conda:
-        "../envs/analysis.yaml"
+    params:
+        conditions=conditions,
+        stamp=stamp("scripts/scaffold.py"),
     script:
         "../scripts/scaffold.py"

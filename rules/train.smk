@@ -1,26 +1,6 @@
 """Models: base models from scratch, and reinforcement learning from them."""
 
 
-def pretraining(wildcards):
-    model = STUDY.models[wildcards.model]
-    preset = config["presets"]["pretraining"][model.preset]
-    return {**preset, "steps": model.steps}
-
-
-def run_row(wildcards):
-    return STUDY.runs[wildcards.run]
-
-
-def start_folder(wildcards):
-    start = run_row(wildcards).start
-    return models_folder(start, STUDY.models[start].seed)
-
-
-def reinforcement(wildcards):
-    run = run_row(wildcards)
-    return {**config["presets"]["reinforcement"][run.preset], "steps": run.steps}
-
-
 rule pretrain:
     output:
         model=directory(f"{R}/models/{{model}}/seed-{{seed}}"),
@@ -31,6 +11,12 @@ rule pretrain:
         f"{R}/benchmarks/pretrain/{{model}}/seed-{{seed}}.tsv"
     wildcard_constraints:
         model="|".join(STUDY.models) or "none",
+    conda:
+        "../envs/train.yaml"
+    threads: 2
+    resources:
+        mem_mb=3000,
+        runtime=60,
     params:
         name=lambda wildcards: wildcards.model,
         seed=lambda wildcards: int(wildcards.seed),
@@ -40,12 +26,6 @@ rule pretrain:
         config=pretraining,
         work=f"{R}/work/{{model}}/seed-{{seed}}",
         stamp=stamp("scripts/pretrain.py"),
-    threads: 2
-    resources:
-        mem_mb=3000,
-        runtime=60,
-    conda:
-        "../envs/train.yaml"
     script:
         "../scripts/pretrain.py"
 
@@ -62,6 +42,13 @@ rule train:
         f"{R}/logs/train/{{run}}/seed-{{seed}}.log",
     benchmark:
         f"{R}/benchmarks/train/{{run}}/seed-{{seed}}.tsv"
+    priority: 10  # the longest jobs first, so that sampling fills the other cores
+    conda:
+        "../envs/train.yaml"
+    threads: 1
+    resources:
+        mem_mb=3000,
+        runtime=120,
     params:
         run=lambda wildcards: wildcards.run,
         seed=lambda wildcards: int(wildcards.seed),
@@ -71,12 +58,5 @@ rule train:
         config=reinforcement,
         work=f"{R}/work/{{run}}/seed-{{seed}}",
         stamp=stamp("scripts/train.py"),
-    threads: 1
-    priority: 10  # the longest jobs first, so that sampling fills the other cores
-    resources:
-        mem_mb=3000,
-        runtime=120,
-    conda:
-        "../envs/train.yaml"
     script:
         "../scripts/train.py"

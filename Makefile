@@ -1,0 +1,84 @@
+# make study   set up, then build the embedded study: results, figures, paper
+# make test    set up, then check style and types and run the tests
+# make setup | lint | lock | clean-environment
+#
+# TORCH_BACKEND=cpu (cu128, ...) chooses PyTorch's build; without it, pip's choice for the platform is installed.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := study
+MAKEFLAGS += --no-print-directory
+
+PYTHON ?= python3
+CORES ?= $(shell nproc 2>/dev/null || echo 1)
+TORCH_VERSION := 2.13.0
+TORCH_BACKEND ?=
+LOCK_ARGS ?=
+PYTEST_ARGS ?=
+
+VENV := .venv
+BIN := $(VENV)/bin
+LOCK := envs/requirements.txt
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+# The stamp is named by what was installed, so neither file times nor other changes of this file set up again.
+# Its content is the build of torch: asking for another one installs torch again, asking for none keeps it.
+STAMP := $(VENV)/.installed-torch-$(TORCH_VERSION)-$(shell sha256sum $(LOCK) | cut -c1-16)
+INSTALLED_BACKEND := $(shell cat $(STAMP) 2>/dev/null)
+
+.PHONY: study test setup lint lock clean-environment FORCE
+
+study: setup
+	@$(BIN)/snakemake --cores $(CORES) all
+
+test: lint
+	@echo "== tests"
+	@$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+lint: setup
+	@echo "== ruff"
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@echo "== snakefmt"
+	@$(BIN)/snakefmt --check Snakefile rules
+	@echo "== snakemake --lint"
+	@$(BIN)/snakemake --lint
+	@echo "== mypy"
+	@$(BIN)/mypy --strict scripts/anatomy
+
+setup: $(STAMP)
+
+ifneq ($(TORCH_BACKEND),)
+ifneq ($(TORCH_BACKEND),$(INSTALLED_BACKEND))
+$(STAMP): FORCE
+endif
+endif
+
+$(STAMP):
+	@command -v $(PYTHON) >/dev/null \
+	  || { echo "error: $(PYTHON) is not installed; install Python 3.11 or newer (Debian, Ubuntu: apt install python3 python3-venv)" >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	  || { echo "error: $$($(PYTHON) --version) is too old; Python 3.11 or newer is needed (make PYTHON=python3.12 ...)" >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null \
+	  || { echo "error: $(PYTHON) cannot make virtual environments; install its venv package (Debian, Ubuntu: apt install python3-venv)" >&2; exit 1; }
+	@echo "== environment in $(VENV): a few minutes, once"
+	@rm -f $(VENV)/.installed-*
+	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear $(VENV)
+	$(BIN)/python -m pip install --no-deps --require-hashes -r $(LOCK)
+ifeq ($(TORCH_BACKEND),)
+	$(BIN)/python -m pip install torch==$(TORCH_VERSION)
+else
+	$(BIN)/uv pip install --python $(BIN)/python --torch-backend=$(TORCH_BACKEND) --reinstall-package torch torch==$(TORCH_VERSION)
+endif
+	$(BIN)/python -m pip check
+	@echo "$(or $(TORCH_BACKEND),default)" > $(STAMP)
+
+# torch and what its CUDA build brings along stay out of the lock: overridden by a requirement that no platform has.
+# LOCK_ARGS=--upgrade takes the newest versions that requirements.in allows.
+lock: setup
+	$(BIN)/uv pip compile --universal --generate-hashes --python-version 3.11 \
+	  --override <(echo "torch ; sys_platform == 'never'") --no-emit-package torch \
+	  --no-emit-index-url --no-header $(LOCK_ARGS) envs/requirements.in -o $(LOCK)
+
+clean-environment:
+	rm -rf $(VENV)

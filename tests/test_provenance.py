@@ -1,0 +1,204 @@
+"""What a job depends on: the meaning of the code that it reaches, and the content of its inputs."""
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from anatomy import models, provenance, tables
+from anatomy.errors import AnatomyError
+
+SCRIPTS = Path(__file__).resolve().parents[1] / "scripts"
+Edit = Callable[[str, str, str], None]
+
+
+@pytest.fixture
+def scripts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of the scripts and their library, whose code is digested in place of the project's."""
+    copied = tmp_path / "scripts"
+    shutil.copytree(SCRIPTS, copied, ignore=shutil.ignore_patterns("__pycache__"))
+    monkeypatch.setattr(provenance, "_LIBRARY", copied / "anatomy")
+    return copied
+
+
+@pytest.fixture
+def edit(scripts: Path) -> Edit:
+    def replace(name: str, old: str, new: str) -> None:
+        path = scripts / name
+        text = path.read_text()
+        assert old in text
+        path.write_text(text.replace(old, new, 1))
+
+    return replace
+
+
+def digest(script: Path) -> str:
+    provenance.code.cache_clear()
+    provenance.modules.cache_clear()
+    return provenance.code(script)
+
+
+def reached(script: Path) -> set[str]:
+    provenance.modules.cache_clear()
+    return {path.stem for path in provenance.modules(script)}
+
+
+# Code ---------------------------------------------------------------------------------------------------
+
+
+def test_a_script_reaches_what_it_imports_and_what_that_imports(scripts: Path) -> None:
+    (scripts / "one.py").write_text("from anatomy import counting\n")
+    assert reached(scripts / "one.py") == {"one", "counting", "errors"}
+    (scripts / "two.py").write_text("import anatomy.engine\n\n\ndef f():\n    from anatomy.passk import pass_at_k\n")
+    assert {"two", "engine", "decoding", "models", "rng", "errors", "passk"} == reached(scripts / "two.py")
+    (scripts / "three.py").write_text("import json\nfrom anatomy.tables import write as w, read\nimport numpy\n")
+    assert reached(scripts / "three.py") == {"three", "tables", "errors"}
+    (scripts / "four.py").write_text("import anatomy.tables as t, anatomy.rng\n")
+    assert reached(scripts / "four.py") == {"four", "tables", "errors", "rng"}
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ('"""The embedded world: ', '"""Another text about the embedded world: '),
+        ("MODULUS = 7\n", "MODULUS = 7  # a prime\n\n\n# and a comment\n"),
+        ('    """Return ``x operator y`` modulo 7."""\n', ""),
+        ('    """Return ``x operator y`` modulo 7."""\n', '    """Another docstring."""\n'),
+        ('"""How many variables an answer names: the last ones of the chain."""\n', ""),
+        ("return x * y % MODULUS", "return (\n            x * y\n            % MODULUS\n        )"),
+        ('if operator == "*":', "if operator == '*':"),
+    ],
+)
+def test_comments_docstrings_and_layout_change_nothing(scripts: Path, edit: Edit, old: str, new: str) -> None:
+    before = digest(scripts / "world.py")
+    edit("anatomy/world.py", old, new)
+    assert digest(scripts / "world.py") == before
+
+
+@pytest.mark.parametrize(
+    ("name", "old", "new"),
+    [
+        ("anatomy/world.py", "MODULUS = 7\n", "MODULUS = 5\n"),
+        ("anatomy/world.py", "return x * y % MODULUS", "return x + y % MODULUS"),
+        ("anatomy/world.py", '{"+": (1, 1)', '{"+": (1, 2)'),
+        ("anatomy/world.py", "def draw(", "UNUSED = 1\n\n\ndef draw("),
+        ("anatomy/rng.py", '"little"', '"big"'),
+        ("world.py", "def main(", "LIMIT = 3\n\n\ndef main("),
+    ],
+)
+def test_a_change_in_reachable_code_is_seen(scripts: Path, edit: Edit, name: str, old: str, new: str) -> None:
+    before = digest(scripts / "world.py")
+    edit(name, old, new)
+    assert digest(scripts / "world.py") != before
+
+
+@pytest.mark.parametrize("name", ["passk", "counting", "grading", "training", "engine", "decoding", "config"])
+def test_a_change_in_unreachable_code_is_not(scripts: Path, name: str) -> None:
+    before = digest(scripts / "world.py")
+    path = scripts / "anatomy" / f"{name}.py"
+    path.write_text(path.read_text() + "\nCHANGED = 1\n")
+    assert digest(scripts / "world.py") == before
+
+
+def test_expensive_jobs_do_not_depend_on_the_analysis(scripts: Path) -> None:
+    for script in ("world.py", "pretrain.py", "train.py", "sample.py"):
+        found = reached(scripts / script)
+        assert not found & {"passk", "counting", "config", "provenance"}, (script, found)
+    assert "passk" not in reached(scripts / "grade.py") | reached(scripts / "count.py")
+    assert {"engine", "decoding", "models", "tables", "rng"} <= reached(scripts / "sample.py")
+
+
+def test_the_place_of_the_code_does_not_matter(scripts: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    here = digest(scripts / "world.py")
+    monkeypatch.setattr(provenance, "_LIBRARY", SCRIPTS / "anatomy")
+    assert digest(SCRIPTS / "world.py") == here
+
+
+# Content ------------------------------------------------------------------------------------------------
+
+
+def counts(path: Path, answer: int) -> Path:
+    row = {"problem": "p", "n": 8, "derivation": None, "malformed": 0, "truncated": 0, "tokens": 80}
+    tables.write(path, "counts", [row | {"answer": answer}])
+    return path
+
+
+def test_a_table_is_known_by_its_content(tmp_path: Path) -> None:
+    first = provenance.content(counts(tmp_path / "a.parquet", 1))
+    assert provenance.content(counts(tmp_path / "b.parquet", 1)) == first
+    assert provenance.content(counts(tmp_path / "b.parquet", 2)) != first
+    assert first == tables.identity(tmp_path / "a.parquet")
+
+
+def test_a_table_is_known_without_reading_its_data(tmp_path: Path) -> None:
+    path = tmp_path / "samples.parquet"
+    sample = {"problem": "p", "tokens": 1, "finish_reason": "stop", "logprob": 0.0}
+    tables.write(path, "samples", [sample | {"sample": i, "completion": f"{i * 7919}"} for i in range(5000)])
+    before = provenance.content(path)
+    with path.open("r+b") as file:  # damage that only reading the data would show
+        file.seek(100)
+        file.write(b"\0" * 10)
+    assert provenance.content(path) == before
+    with pytest.raises(AnatomyError):
+        tables.verify(path, "samples")
+
+
+def test_a_foreign_table_is_known_too(tmp_path: Path) -> None:
+    found = []
+    for value in (1, 2):
+        pd.DataFrame({"a": [value]}).to_parquet(tmp_path / "a.parquet")
+        found.append(provenance.content(tmp_path / "a.parquet"))
+    assert found[0] != found[1]
+    (tmp_path / "a.parquet").write_text("not a table")
+    with pytest.raises(AnatomyError, match=r"a\.parquet"):
+        provenance.content(tmp_path / "a.parquet")
+
+
+def test_other_files_are_known_by_their_bytes(tmp_path: Path) -> None:
+    one, two = tmp_path / "one.csv", tmp_path / "two.csv"
+    one.write_text("a,b\n1,2\n")
+    two.write_text("a,b\n1,2\n")
+    assert provenance.content(one) == provenance.content(two)
+    two.write_text("a,b\n1,3\n")
+    assert provenance.content(one) != provenance.content(two)
+
+
+def test_a_model_is_known_by_its_manifest(tmp_path: Path) -> None:
+    def model(name: str, weights: str) -> Path:
+        folder = tmp_path / name / "step-9"
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "model.safetensors").write_text(weights)
+        models.write_manifest(folder)
+        return tmp_path / name
+
+    one = provenance.content(model("one", "abc"))
+    assert provenance.content(model("two", "abc")) == one
+    assert provenance.content(model("two", "abd")) != one
+
+
+def test_a_folder_without_a_model_is_not_content(tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(FileNotFoundError):
+        provenance.content(tmp_path / "empty")
+
+
+@pytest.mark.parametrize("name", ["nothing.csv", "nothing.parquet", "nothing"])
+def test_what_is_not_there_is_said(tmp_path: Path, name: str) -> None:
+    with pytest.raises(FileNotFoundError):
+        provenance.content(tmp_path / name)
+
+
+def test_a_stamp_depends_on_code_and_on_inputs_in_their_order(scripts: Path, tmp_path: Path) -> None:
+    a, b = counts(tmp_path / "a.parquet", 1), counts(tmp_path / "b.parquet", 2)
+    script, other = scripts / "count.py", scripts / "world.py"
+    stamps = [
+        provenance.stamp(script, [a, b]),
+        provenance.stamp(script, [b, a]),
+        provenance.stamp(script, [a]),
+        provenance.stamp(other, [a, b]),
+    ]
+    assert len(set(stamps)) == 4
+    moved = counts(tmp_path / "elsewhere.parquet", 1)
+    assert provenance.stamp(script, [moved, b]) == stamps[0]

@@ -1,0 +1,301 @@
+"""Tables between stages: whole, of their schema, and unaltered, or refused by name."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from anatomy import tables
+from anatomy.errors import AnatomyError
+
+Row = dict[str, Any]
+TEXT = st.text(st.characters(codec="utf-8"), max_size=12)
+VALUES: dict[pa.DataType, st.SearchStrategy[Any]] = {
+    pa.string(): TEXT,
+    pa.int64(): st.integers(-(2**63), 2**63 - 1),
+    pa.float64(): st.floats(allow_nan=False),
+    pa.bool_(): st.booleans(),
+    pa.list_(pa.string()): st.lists(TEXT, max_size=4),
+    pa.list_(pa.struct([("question", pa.string()), ("answer", pa.string())])): st.lists(
+        st.fixed_dictionaries({"question": TEXT, "answer": TEXT}), max_size=3
+    ),
+}
+
+
+def rows_of(table: str, most: int = 8) -> st.SearchStrategy[list[Row]]:
+    columns = {
+        field.name: st.none() | VALUES[field.type] if field.nullable else VALUES[field.type]
+        for field in tables.SCHEMAS[table]
+    }
+    return st.lists(st.fixed_dictionaries(columns), max_size=most)
+
+
+def counts(rows: int = 12) -> list[Row]:
+    return [
+        {"problem": f"p{i}", "n": 8, "answer": i % 9, "derivation": None, "malformed": 0, "truncated": 1, "tokens": 90}
+        for i in range(rows)
+    ]
+
+
+def refused(path: Path, table: str = "counts") -> str:
+    """The message with which a file is refused, by every way of reading; it names the file."""
+    with pytest.raises(AnatomyError, match=path.name) as caught:
+        tables.verify(path, table)
+    with pytest.raises(AnatomyError):
+        tables.read(path, table)
+    with pytest.raises(AnatomyError):
+        list(tables.records(path, table))
+    return str(caught.value)
+
+
+# Round trips --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("table", tables.SCHEMAS)
+def test_round_trip(table: str, tmp_path_factory: pytest.TempPathFactory) -> None:
+    path = tmp_path_factory.mktemp("tables") / f"{table}.parquet"
+
+    @settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+    @given(rows_of(table))
+    def check(rows: list[Row]) -> None:
+        tables.write(path, table, rows)
+        tables.verify(path, table)
+        assert list(tables.records(path, table)) == rows
+        frame = tables.read(path, table)
+        assert list(frame.columns) == tables.SCHEMAS[table].names and len(frame) == len(rows)
+        first = tables.SCHEMAS[table].names[0]
+        assert list(tables.records(path, table, [first])) == [{first: row[first]} for row in rows]
+
+    check()
+
+
+@pytest.mark.parametrize("table", tables.SCHEMAS)
+def test_every_column_has_a_unit(table: str) -> None:
+    assert all(field.metadata[b"unit"] for field in tables.SCHEMAS[table])
+
+
+def test_pieces_and_shards_are_read_in_order(tmp_path: Path) -> None:
+    rows = counts(50)
+    paths = [tmp_path / "0.parquet", tmp_path / "1.parquet"]
+    with tables.writing(paths[0], "counts") as writer:
+        for start in range(0, 30, 10):
+            writer.write(pd.DataFrame(rows[start : start + 10]))
+        assert writer.rows == 30 and not paths[0].exists()
+    tables.write(paths[1], "counts", rows[30:])
+    assert list(tables.records(paths, "counts")) == rows
+    assert tables.read(paths, "counts")["problem"].tolist() == [row["problem"] for row in rows]
+    assert [len(piece) for piece in tables.stream(paths, "counts", rows=20)] == [20, 10, 20]
+    assert list(tables.read([], "counts").columns) == tables.SCHEMAS["counts"].names
+
+
+# Files that are refused ---------------------------------------------------------------------------------
+
+
+def test_a_truncated_file_is_refused_by_name(tmp_path: Path) -> None:
+    tables.write(tmp_path / "whole.parquet", "counts", counts())
+    data = (tmp_path / "whole.parquet").read_bytes()
+    path = tmp_path / "cut.parquet"
+    for size in [*range(0, len(data), 50), len(data) - 1]:
+        path.write_bytes(data[:size])
+        refused(path)
+    path.write_bytes(data + b"\0")
+    refused(path)
+
+
+def test_a_flipped_bit_is_refused_by_name(tmp_path: Path) -> None:
+    tables.write(tmp_path / "whole.parquet", "counts", counts())
+    data = (tmp_path / "whole.parquet").read_bytes()
+    path = tmp_path / "flipped.parquet"
+    unseen: list[object] = []
+    for at in [*range(0, len(data), 7), *range(len(data) - 12, len(data))]:
+        path.write_bytes(data[:at] + bytes([data[at] ^ (1 << at % 8)]) + data[at + 1 :])
+        try:
+            tables.verify(path, "counts")
+            unseen.append(at)
+        except AnatomyError as error:
+            assert path.name in str(error)  # noqa: PT017
+        except Exception as error:
+            unseen.append(f"{at}: {error!r}")
+    assert not unseen, f"{len(unseen)} changes of {len(data)} bytes were not noticed: {unseen[:8]}"
+
+
+def test_a_foreign_file_is_refused_by_name(tmp_path: Path) -> None:
+    path = tmp_path / "foreign.parquet"
+    pd.DataFrame(counts()).to_parquet(path)
+    assert "not a 'counts' table" in refused(path)
+    # Even with the right schema, and the name of the table in it.
+    schema = tables.SCHEMAS["counts"].with_metadata({b"anatomy.table": b"counts"})
+    pq.write_table(pa.Table.from_pylist(counts(), schema=schema), path)
+    refused(path)
+    path.write_text("problem,n,answer\n" * 5)
+    assert "not a parquet file" in refused(path)
+
+
+def test_an_edited_file_is_refused_by_name(tmp_path: Path) -> None:
+    path = tmp_path / "edited.parquet"
+    tables.write(path, "counts", counts())
+    table = pq.read_table(path)
+    answers = pa.array([8] * len(table), pa.int64())
+    pq.write_table(table.set_column(2, table.schema.field("answer"), answers), path)
+    refused(path)
+
+
+def test_another_table_is_refused_by_name(tmp_path: Path) -> None:
+    path = tmp_path / "counts.parquet"
+    tables.write(path, "counts", counts())
+    for table in set(tables.SCHEMAS) - {"counts"}:
+        assert f"'{table}'" in refused(path, table)
+
+
+def test_a_missing_file_is_refused_by_name(tmp_path: Path) -> None:
+    assert "no such file" in refused(tmp_path / "nothing.parquet")
+
+
+# Rows that are refused ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("frame", [False, True])
+@pytest.mark.parametrize(
+    ("change", "column"),
+    [
+        ({"n": "eight"}, "n"),
+        ({"n": 8.5}, "n"),
+        ({"answer": None}, "answer"),
+        ({"problem": None}, "problem"),
+        ({"surprise": 1}, "surprise"),
+        ({"tokens": ...}, "tokens"),
+        ({"derivation": ...}, "derivation"),
+    ],
+)
+def test_rows_that_do_not_fit_name_file_and_column(
+    tmp_path: Path, change: Row, column: str, frame: bool
+) -> None:
+    rows = counts()
+    for row in rows:
+        row.update(change)
+        for name in [name for name, value in change.items() if value is ...]:
+            del row[name]
+    path = tmp_path / "wrong.parquet"
+    with pytest.raises(AnatomyError) as caught:
+        tables.write(path, "counts", pd.DataFrame(rows) if frame else rows)
+    assert path.name in str(caught.value)
+    told = str(caught.value).split("'counts'")[-1]
+    assert column in told, told
+    assert not list(tmp_path.iterdir())
+
+
+def test_one_row_with_an_extra_column_is_refused(tmp_path: Path) -> None:
+    rows = counts()
+    rows[7]["surprise"] = 1
+    with pytest.raises(AnatomyError, match="surprise"):
+        tables.write(tmp_path / "wrong.parquet", "counts", rows)
+
+
+# Whole or not at all ------------------------------------------------------------------------------------
+
+
+def test_a_writer_that_raises_leaves_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "counts.parquet"
+    with pytest.raises(RuntimeError), tables.writing(path, "counts") as writer:  # noqa: PT012
+        writer.write(counts())
+        raise RuntimeError
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_writer_that_raises_leaves_the_former_file(tmp_path: Path) -> None:
+    path = tmp_path / "counts.parquet"
+    tables.write(path, "counts", counts(3))
+    with pytest.raises(AnatomyError), tables.writing(path, "counts") as writer:
+        writer.write([{"problem": "p"}])
+    assert len(tables.read(path, "counts")) == 3
+    assert [found.name for found in tmp_path.iterdir()] == ["counts.parquet"]
+
+
+def test_atomic_keeps_the_suffix_and_cleans_up(tmp_path: Path) -> None:
+    path = tmp_path / "new" / "table.csv"
+    with tables.atomic(path) as partial:
+        assert partial.suffix == ".csv" and partial.parent == path.parent
+        partial.write_text("a")
+        assert not path.exists()
+    assert path.read_text() == "a"
+    with pytest.raises(FileNotFoundError), tables.atomic(path):
+        pass  # nothing was written
+    assert [found.name for found in path.parent.iterdir()] == ["table.csv"]
+
+
+KILLED = """
+import itertools, sys
+sys.path.append(sys.argv[1])
+from anatomy import tables
+with tables.writing(sys.argv[2], "samples") as writer:
+    for piece in itertools.count():
+        writer.write([
+            {"problem": f"p{piece}", "sample": i, "completion": f"{piece} {i} " * 40, "tokens": 9,
+             "finish_reason": "stop", "logprob": -1.5}
+            for i in range(200)
+        ])
+        if piece == 5:
+            print("writing", flush=True)
+"""
+
+
+def test_a_killed_process_leaves_no_file_under_the_final_name(tmp_path: Path) -> None:
+    path = tmp_path / "samples.parquet"
+    library = str(Path(tables.__file__).parents[1])
+    process = subprocess.Popen(
+        [sys.executable, "-c", KILLED, library, str(path)], stdout=subprocess.PIPE, text=True
+    )
+    try:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "writing\n"
+        time.sleep(0.05)
+    finally:
+        os.kill(process.pid, signal.SIGKILL)
+        process.wait()
+    assert not path.exists()
+    (left,) = tmp_path.iterdir()  # the kill did come in the middle of writing
+    assert left.stat().st_size > 0
+    refused(left, "samples")
+    tables.write(path, "samples", [])
+    assert tables.read(path, "samples").empty
+
+
+# Identity -----------------------------------------------------------------------------------------------
+
+
+def test_identity_is_that_of_the_content(tmp_path: Path) -> None:
+    def identity(name: str, rows: list[Row]) -> str:
+        tables.write(tmp_path / name, "counts", rows)
+        return tables.identity(tmp_path / name)
+
+    same = identity("a.parquet", counts())
+    assert identity("b.parquet", counts()) == same
+    os.utime(tmp_path / "a.parquet", (0, 0))
+    assert tables.identity(tmp_path / "a.parquet") == same
+    others = []
+    for row, (column, value) in enumerate([("answer", 7), ("problem", "q"), ("derivation", 0), ("tokens", 91)]):
+        changed = counts()
+        changed[row] |= {column: value}
+        others.append(identity("c.parquet", changed))
+    swapped = counts()
+    swapped[4], swapped[5] = swapped[5], swapped[4]
+    others += [identity("c.parquet", swapped), identity("c.parquet", counts(11))]
+    assert len({same, *others}) == len(others) + 1
+
+
+def test_identity_refuses_what_is_cut_off(tmp_path: Path) -> None:
+    path = tmp_path / "cut.parquet"
+    tables.write(path, "counts", counts())
+    path.write_bytes(path.read_bytes()[:-5])
+    with pytest.raises(AnatomyError, match="cut.parquet"):
+        tables.identity(path)

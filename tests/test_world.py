@@ -1,0 +1,446 @@
+"""The embedded world: its problems, its text and its checker."""
+
+import itertools
+import math
+import os
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import fields
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from anatomy import world
+from anatomy.world import Mixture, Problem, Step
+
+SCRIPTS = Path(world.__file__).parents[1]
+DOMAINS = tuple(world.DOMAINS)
+
+# a = 3 ; b = 2a + 5 = 11 = 4 ; c = 3a - b = 5 ; d = bc = 20 = 6 ; e = d - 6 = 0
+KNOWN = Problem(
+    3,
+    (
+        Step("b", "a", "@", "5"),
+        Step("c", "a", "#", "b"),
+        Step("d", "b", "*", "c"),
+        Step("e", "d", "-", "6"),
+    ),
+    "mixed",
+)
+LINE_WORDS = 12
+
+
+def mix(**shares: float) -> Mixture:
+    """A mixture of the given shares, and nothing of the rest."""
+    return Mixture(**({field.name: 0 for field in fields(Mixture)} | shares))  # type: ignore[arg-type]
+
+
+MIXTURE = mix(drills=0.25, errors=0.3, guesses=0.15, exchanged=0.3, plan=0.1, knowledge=0.2)
+
+
+@st.composite
+def drawn(draw: st.DrawFn, steps: int = world.MAX_STEPS) -> Problem:
+    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    return world.draw(rng, draw(st.integers(1, steps)), draw(st.sampled_from(DOMAINS)))
+
+
+def text_of(prompt: str) -> str:
+    """The problem in a prompt: what stands up to the question mark."""
+    return prompt[: prompt.index("?") + 1]
+
+
+def share(flags: Iterable[bool]) -> tuple[float, int]:
+    values = list(flags)
+    return sum(values) / len(values), len(values)
+
+
+def near(observed: tuple[float, int], expected: float) -> bool:
+    """Whether a share lies within four standard errors of the expected one."""
+    value, count = observed
+    return abs(value - expected) <= 4 * math.sqrt(expected * (1 - expected) / count)
+
+
+# Problems by hand ---------------------------------------------------------------------------------------
+
+
+def test_a_known_problem() -> None:
+    assert KNOWN.text == "a = 3 ; b = a @ 5 ; c = a # b ; d = b * c ; e = d - 6 ; ask d e ?"
+    assert KNOWN.values == {"a": 3, "b": 4, "c": 5, "d": 6, "e": 0}
+    assert KNOWN.answer == "6 0"
+    assert KNOWN.difficulty == 4
+    assert KNOWN.solution == (
+        "b = a @ 5 = 3 @ 5 = 4 . c = a # b = 3 # 4 = 5 . d = b * c = 4 * 5 = 6 . e = d - 6 = 6 - 6 = 0 . ans 6 0"
+    )
+    assert KNOWN.plan == "plan b @ , c # , d * , e -"
+    assert KNOWN.knowledge == (
+        "know 1 - 0 = 1 , 0 - 1 = 6 , 1 * 0 = 0 , 0 * 1 = 0 , 1 @ 0 = 2 , 0 @ 1 = 1 , 1 # 0 = 3 , 0 # 1 = 6"
+    )
+    assert KNOWN.subproblems == [
+        {"question": "b = a @ 5", "answer": "4"},
+        {"question": "c = a # b", "answer": "5"},
+        {"question": "d = b * c", "answer": "6"},
+        {"question": "e = d - 6", "answer": "0"},
+    ]
+    assert KNOWN.partials[0] == ""
+    assert KNOWN.partials[2] == "b = a @ 5 = 3 @ 5 = 4 . c = a # b = 3 # 4 = 5 ."
+
+
+def test_a_known_problem_under_exchanged_operators() -> None:
+    # b = 2*5 + 3 = 13 = 6 ; c = 3b - a = 15 = 1 ; d = 6 ; e = 0
+    assert world.solve(KNOWN, exchanged=True) == {"a": 3, "b": 6, "c": 1, "d": 6, "e": 0}
+    assert "1 @ 0 = 1 , 0 @ 1 = 2" in world.know(KNOWN, exchanged=True)
+    assert "1 - 0 = 1 , 0 - 1 = 6" in world.know(KNOWN, exchanged=True)
+
+
+@pytest.mark.parametrize(
+    ("operator", "x", "y", "result"),
+    [("+", 4, 5, 2), ("-", 2, 5, 4), ("*", 5, 6, 2), ("@", 4, 3, 4), ("@", 3, 4, 3), ("#", 4, 3, 2), ("#", 3, 4, 5)],
+)
+def test_operators(operator: str, x: int, y: int, result: int) -> None:
+    assert world.apply(operator, x, y) == result
+
+
+# Generation ---------------------------------------------------------------------------------------------
+
+DIGEST = """
+import dataclasses, hashlib, itertools, sys
+sys.path.append(sys.argv[1])
+from anatomy import world
+mixture = world.Mixture(**{field.name: 0.2 for field in dataclasses.fields(world.Mixture)})
+digest = hashlib.sha256()
+for problem in world.problems(5, "easy", 80, [1, 2, 9, 15], list(world.DOMAINS), "test"):
+    digest.update(f"{problem.name} {problem.text} {problem.solution} {problem.knowledge}\\n".encode())
+for pair in itertools.islice(world.documents(5, mixture, [1, 3, 6], list(world.DOMAINS)), 400):
+    digest.update("|".join(pair).encode())
+print(digest.hexdigest())
+"""
+
+
+def fresh_process(hash_seed: str) -> str:
+    environment = {**os.environ, "PYTHONHASHSEED": hash_seed}
+    command = [sys.executable, "-c", DIGEST, str(SCRIPTS)]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    return done.stdout.strip()
+
+
+def test_the_same_bytes_in_every_process() -> None:
+    assert len({fresh_process("0"), fresh_process("1"), fresh_process("31337")}) == 1
+
+
+def test_generation_is_a_function_of_seed_and_name_alone() -> None:
+    def texts(seed: int, name: str, count: int = 60) -> list[str]:
+        return [p.text for p in world.problems(seed, name, count, [8, 12], ["at", "sums"], "training")]
+
+    first = texts(1, "easy")
+    np.random.default_rng(0).random()  # nothing global takes part
+    np.random.seed(3)  # noqa: NPY002
+    assert texts(1, "easy") == first
+    assert texts(1, "easy", 20) == first[:20]
+    assert not set(texts(2, "easy")) & set(first)
+    assert not set(texts(1, "hard")) & set(first)
+
+
+def test_problems_are_distinct_and_spread_over_steps_and_domains() -> None:
+    found = world.problems(3, "spread", 120, [1, 3, 15], ["sums", "hash"], "test")
+    assert len({p.text for p in found}) == len({p.name for p in found}) == 120
+    assert set(Counter((p.difficulty, p.domain) for p in found).values()) == {20}
+    assert all({s.operator for s in p.steps} <= set(world.DOMAINS[p.domain]) for p in found)
+
+
+def test_every_step_uses_the_one_before_it() -> None:
+    for problem in world.problems(3, "chain", 40, [15], DOMAINS, "test"):
+        before = "a"
+        for step in problem.steps:
+            assert before in (step.left, step.right)
+            before = step.variable
+
+
+def test_no_test_problem_is_trained_on() -> None:
+    # One and two steps: so few problems exist that sides drawn without care would share many of them.
+    steps, domains = [1, 2], ["sums", "at"]
+    test, training = (
+        {p.text for p in world.problems(1, name, 90, steps, domains, side)}
+        for name, side in (("t", "test"), ("r", "training"))
+    )
+    documents = itertools.islice(world.documents(1, MIXTURE, steps, domains), 6000)
+    pretraining = {text_of(prompt) for prompt, _ in documents if prompt != "drill"}
+    assert len(pretraining) > 800
+    assert not test & training and not test & pretraining and not training & pretraining
+    assert {world.split_of(world.parse(text)) for text in pretraining} == {"pretraining"}
+    assert {world.split_of(world.parse(text)) for text in test} == {"test"}
+    assert {world.split_of(world.parse(text)) for text in training} == {"training"}
+
+
+# The checker --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("steps", range(1, world.MAX_STEPS + 1))
+@pytest.mark.parametrize("domain", DOMAINS)
+def test_the_gold_solution_is_right(steps: int, domain: str) -> None:
+    for problem in world.problems(2, "gold", 5, [steps], [domain], "test"):
+        assert world.check(problem, problem.solution) == world.Check(problem.answer, True, True, -1)
+
+
+def first_bad(gold: list[str], words: list[str]) -> int:
+    """The line of the first word that differs from the gold derivation's; -1 if that is in the answer."""
+    at = gold.index("ans")
+    same = next((i for i, pair in enumerate(itertools.zip_longest(gold, words)) if len(set(pair)) > 1), len(gold))
+    return same // LINE_WORDS if same <= at else -1
+
+
+@given(drawn(), st.data())
+def test_any_single_word_change_is_found_at_its_line(problem: Problem, data: st.DataObject) -> None:
+    gold = problem.solution.split()
+    at = data.draw(st.integers(0, len(gold) - 1))
+    word = data.draw(st.sampled_from([w for w in world.VOCABULARY if w != gold[at]]))
+    kind = data.draw(st.sampled_from(["replace", "insert", "delete"]))
+    words = gold[:at] + ([] if kind == "delete" else [word]) + gold[at + (kind != "insert") :]
+    found = world.check(problem, " ".join(words))
+    assert not found.derivation_right
+    assert found.first_bad_line == first_bad(gold, words)
+    if kind == "replace":
+        ends = gold.index("ans")
+        expected = at // LINE_WORDS if at <= ends else -1
+        assert found.first_bad_line == expected
+
+
+@given(drawn(), st.data())
+def test_a_wrong_derivation_may_have_a_right_answer(problem: Problem, data: st.DataObject) -> None:
+    gold = problem.solution.split()
+    at = data.draw(st.integers(0, gold.index("ans") - 1))
+    word = data.draw(st.sampled_from([w for w in world.VOCABULARY if w not in (gold[at], "ans")]))
+    found = world.check(problem, " ".join([*gold[:at], word, *gold[at + 1 :]]))
+    assert found.answer == problem.answer
+    assert (found.answer_right, found.derivation_right, found.first_bad_line) == (True, False, at // LINE_WORDS)
+
+
+def test_a_slip_carried_on_is_found_where_it_was_made() -> None:
+    values = {"a": 3, "b": 4, "c": 2, "d": 1, "e": 2}  # c should be 5; d and e follow from 2
+    found = world.check(KNOWN, " ".join([*world.derivation(KNOWN, values), "ans 1 2"]))
+    assert found == world.Check("1 2", False, False, 1)
+
+
+def test_exchanged_operators_are_wrong() -> None:
+    lines = world.derivation(KNOWN, world.solve(KNOWN, exchanged=True))
+    assert world.check(KNOWN, " ".join([*lines, "ans 6 0"])) == world.Check("6 0", True, False, 0)
+
+
+@given(drawn())
+def test_missing_and_extra_lines(problem: Problem) -> None:
+    lines, answer = problem.lines, f"ans {problem.answer}"
+    last = len(lines) - 1
+    assert world.check(problem, " ".join([*lines[:-1], answer])) == world.Check(problem.answer, True, False, last)
+    assert world.check(problem, answer) == world.Check(problem.answer, True, False, 0)
+    extra = world.check(problem, " ".join([*lines, lines[-1], answer]))
+    assert extra == world.Check(problem.answer, True, False, last + 1)
+
+
+@pytest.mark.parametrize(
+    "end", ["", "ans", "ans 6", "ans 6 0 0", "ans 6 0 .", "ans 6 x", "ans 6 7", "ans 60", "ans 6 0 ans 6 0"]
+)
+def test_an_answer_that_is_missing_partial_or_trailed_is_none(end: str) -> None:
+    found = world.check(KNOWN, " ".join([*KNOWN.lines, end]))
+    assert found == world.Check(None, False, False, -1)
+
+
+def test_an_answer_without_its_word_is_an_unreadable_line() -> None:
+    found = world.check(KNOWN, " ".join([*KNOWN.lines, "6 0"]))
+    assert found == world.Check(None, False, False, 4)
+
+
+def test_a_wrong_answer_after_right_lines() -> None:
+    assert world.check(KNOWN, " ".join([*KNOWN.lines, "ans 0 6"])) == world.Check("0 6", False, False, -1)
+
+
+@given(drawn(), st.one_of(st.text(), st.lists(st.sampled_from(world.VOCABULARY), max_size=80).map(" ".join)))
+def test_garbage_is_never_right_and_never_raises(problem: Problem, completion: str) -> None:
+    assume(completion.split() != problem.solution.split())
+    found = world.check(problem, completion)
+    assert not found.derivation_right
+    assert found.answer_right == (found.answer == problem.answer)
+
+
+# Reading back -------------------------------------------------------------------------------------------
+
+
+@given(drawn())
+def test_parse_is_the_inverse_of_text(problem: Problem) -> None:
+    found = world.parse(problem.text)
+    assert (found.first, found.steps, found.text, found.name) == (
+        problem.first,
+        problem.steps,
+        problem.text,
+        problem.name,
+    )
+    assert {s.operator for s in problem.steps} <= set(world.DOMAINS[found.domain])
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        " ; ",
+        "drill",
+        "How many legs have four cats?",
+        "a = 3 ; b = a + 5",
+        "a = 3 ; b = a + 5 ; ask a b",
+        "a = 3 ; b = a + 5 ; ask b a ?",
+        "a = 3 ; b = a + 5 ; tell a b ?",
+        "a = 3 ; b = a + ; ask a b ?",
+        "a = x ; b = a + 5 ; ask a b ?",
+        "a = 3 ; b = a + 5 ;  ask a b ?",
+        "a = 3 ; b = a ^ 5 ; ask a b ?",
+        "a = 9 ; b = a + 5 ; ask a b ?",
+        "a = 3 ; b = a + 9 ; ask a b ?",
+        "a = 3 ; b = c + 5 ; ask a b ?",
+        "a = 3 ; c = a + 5 ; ask a c ?",
+        "a = 3 ; b = b + 5 ; ask a b ?",
+        "a = 3 ; ask a ?",
+    ],
+)
+def test_parse_refuses_what_is_not_a_problem(text: str) -> None:
+    with pytest.raises(ValueError, match="not a problem"):
+        world.parse(text)
+
+
+@st.composite
+def nearly_problems(draw: st.DrawFn) -> str:
+    words = draw(drawn(steps=4)).text.split()
+    at = draw(st.integers(0, len(words) - 1))
+    return " ".join([*words[:at], draw(st.sampled_from([*world.VOCABULARY, "9", "^", ""])), *words[at + 1 :]])
+
+
+@given(st.one_of(st.text(), nearly_problems(), st.lists(st.sampled_from(world.VOCABULARY)).map(" ".join)))
+def test_parse_raises_nothing_but_value_errors(text: str) -> None:
+    try:
+        problem = world.parse(text)
+    except ValueError:
+        return
+    assert problem.text == text
+    assert world.check(problem, problem.solution).derivation_right  # what is read can be solved
+
+
+# What follows from a problem ----------------------------------------------------------------------------
+
+
+@given(drawn())
+def test_plan_knowledge_subproblems_and_partials_agree_with_the_derivation(problem: Problem) -> None:
+    lines = [line.split() for line in problem.lines]  # v = x o y = X o Y = r .
+    steps = [step.split() for step in problem.plan.removeprefix("plan ").split(" , ")]
+    assert steps == [[line[0], line[3]] for line in lines]
+    assert problem.subproblems == [{"question": " ".join(line[:5]), "answer": line[10]} for line in lines]
+    facts = [fact.split() for fact in problem.knowledge.removeprefix("know ").split(" , ")]
+    assert {fact[1] for fact in facts} == {line[3] for line in lines}
+    meaning = {(fact[1], fact[0]): int(fact[4]) for fact in facts}
+    for line in lines:
+        x, operator, y, result = int(line[6]), line[7], int(line[8]), int(line[10])
+        if operator != "*":  # linear: the two facts say all
+            assert (x * meaning[operator, "1"] + y * meaning[operator, "0"]) % 7 == result
+        else:
+            assert x * y % 7 == result
+    assert problem.answer.split() == [str(problem.values[name]) for name in problem.asked]
+    assert problem.answer.split()[-1] == lines[-1][10]
+    assert len(problem.partials) == len(lines) + 1
+    for count, partial in enumerate(problem.partials):
+        rest = " ".join([partial, *problem.lines[count:], f"ans {problem.answer}"]).strip()
+        assert rest == problem.solution
+        assert len(partial.split()) == LINE_WORDS * count
+
+
+@given(drawn())
+def test_texts_are_words_of_the_vocabulary(problem: Problem) -> None:
+    parts = (problem.text, problem.solution, problem.plan, problem.knowledge)
+    assert {word for part in parts for word in part.split(" ")} <= set(world.VOCABULARY)
+
+
+# Pretraining text ---------------------------------------------------------------------------------------
+
+
+def sample_documents(count: int, mixture: Mixture, domains: list[str]) -> list[tuple[str, str]]:
+    return list(itertools.islice(world.documents(7, mixture, [1, 2, 4], domains), count))
+
+
+def test_documents_have_the_stated_shares() -> None:
+    # No invented operators: whether a derivation is right needs no convention.
+    documents = sample_documents(8000, MIXTURE, ["sums", "products"])
+    drills = [prompt == "drill" for prompt, _ in documents]
+    assert near(share(drills), MIXTURE.drills)
+    told = [(p, c) for (p, c), drill in zip(documents, drills, strict=True) if not drill]
+    guesses = [completion.startswith("ans") for _, completion in told]
+    assert near(share(guesses), MIXTURE.guesses)
+    announced = [p.endswith(" guess") for (p, _), guess in zip(told, guesses, strict=True) if guess]
+    assert near(share(announced), 0.5)
+    derived = [(p, c) for (p, c), guess in zip(told, guesses, strict=True) if not guess]
+    assert not any("guess" in prompt for prompt, _ in derived)
+    assert near(share(" plan " in prompt for prompt, _ in derived), MIXTURE.plan)
+    assert near(share(" know " in prompt for prompt, _ in derived), MIXTURE.knowledge)
+    wrong = [not world.check(world.parse(text_of(p)), c).derivation_right for p, c in derived]
+    assert near(share(wrong), MIXTURE.errors)
+
+
+def test_short_chains_have_shares_in_proportion_to_one_over_their_steps() -> None:
+    documents = sample_documents(4000, MIXTURE, ["at"])
+    steps = [world.parse(text_of(p)).difficulty for p, _ in documents if p != "drill"]
+    for length, weight in ((1, 4), (2, 2), (4, 1)):
+        assert near(share(step == length for step in steps), weight / 7)
+
+
+def test_exchanged_documents_say_so_and_follow_it() -> None:
+    mixture = mix(exchanged=0.3, knowledge=1)
+    exchanged = []
+    for prompt, completion in sample_documents(3000, mixture, ["at", "hash"]):
+        problem = world.parse(text_of(prompt))
+        if not {s.operator for s in problem.steps} & set(world.INVENTED):
+            continue
+        kind = prompt.endswith(world.know(problem, exchanged=True))
+        assert kind != prompt.endswith(problem.knowledge)
+        assert completion.split(" ans ")[0] == " ".join(world.derivation(problem, world.solve(problem, kind)))
+        exchanged.append(kind)
+    assert near(share(exchanged), mixture.exchanged)
+
+
+def test_a_flawed_derivation_has_one_slip_and_follows_from_it() -> None:
+    mixture = mix(errors=1)
+    for prompt, completion in sample_documents(500, mixture, list(DOMAINS)):
+        problem = world.parse(text_of(prompt))
+        lines = [line.split() for line in completion.split(" ans ")[0].split(" . ")]
+        slips = [world.apply(line[7], int(line[6]), int(line[8])) != int(line[10]) for line in lines]
+        assert sum(slips) == 1
+        assert world.check(problem, completion).first_bad_line == slips.index(True)
+
+
+def test_drills_come_first() -> None:
+    documents = sample_documents(60, mix(drills_first=50), ["sums"])
+    assert [prompt == "drill" for prompt, _ in documents] == [True] * 50 + [False] * 10
+
+
+def test_drills_are_right_or_exchanged_throughout() -> None:
+    mixture = mix(drills=1, exchanged=0.4)
+    kinds = []
+    for prompt, completion in sample_documents(1500, mixture, ["mixed"]):
+        assert prompt == "drill"
+        facts = [fact.split() for fact in completion.removesuffix(" .").split(" . ")]
+        invented = [f for f in facts if f[1] in world.INVENTED and f[0] != f[2]]
+        right = {world.apply(f[1], int(f[0]), int(f[2])) == int(f[4]) for f in invented}
+        for f in facts:
+            if f[1] not in world.INVENTED:
+                assert world.apply(f[1], int(f[0]), int(f[2])) == int(f[4])
+        if invented:
+            assert len(right) == 1
+            kinds.append(not right.pop())
+    assert near(share(kinds), mixture.exchanged)
+
+
+def test_a_guesser_is_right_once_in_49() -> None:
+    mixture = mix(guesses=1)
+    verdicts = [
+        world.check(world.parse(text_of(prompt)), completion)
+        for prompt, completion in sample_documents(12_000, mixture, list(DOMAINS))
+    ]
+    assert all(verdict.answer is not None and not verdict.derivation_right for verdict in verdicts)
+    assert near(share(verdict.answer_right for verdict in verdicts), 1 / 49)
