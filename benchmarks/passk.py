@@ -1,6 +1,6 @@
 """How long the bootstrap of pass@k takes: 1,000 problems, 20 values of k, 2,000 draws.
 
-    python benchmarks/passk.py [--problems 1000] [--n 1024] [--draws 2000] [--arms 1] [--repeat 3]
+python benchmarks/passk.py [--problems 1000] [--n 1024] [--draws 2000] [--arms 1] [--repeat 3]
 """
 
 import argparse
@@ -18,7 +18,9 @@ KS, TARGET = 20, 2.0
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--problems", type=int, default=1000)
     parser.add_argument("--n", type=int, default=1024, help="completions a problem")
     parser.add_argument("--draws", type=int, default=2000)
@@ -43,8 +45,8 @@ def main() -> None:
         seconds.append(time.perf_counter() - began)
     verdict = "within" if min(seconds) <= TARGET else "MISSES"
     print(
-        f"{arguments.arms} arm(s), {arguments.problems:,} problems, n = {arguments.n:,}, {len(ks)} values of k,"
-        f" {arguments.draws:,} draws: {min(seconds):.2f} s ({verdict} the target of {TARGET:g} s);"
+        f"{arguments.arms} arm(s), {arguments.problems:,} problems, n = {arguments.n:,}, {len(ks)} values of"
+        f" k, {arguments.draws:,} draws: {min(seconds):.2f} s ({verdict} the target of {TARGET:g} s);"
         f" all times: {', '.join(f'{s:.2f}' for s in seconds)} s"
     )
 

@@ -20,7 +20,7 @@ import torch
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.append(str(ROOT / "scripts"))
 
-from anatomy import engine, world
+from anatomy import engine, world  # noqa: E402
 
 MODELS = "results/embedded/models/base/seed-0"
 STEPS = (2, 3, 4, 5, 6)
@@ -74,7 +74,9 @@ def plain(
         repeated = [prompt for prompt in chunk for _ in range(n)]
         for start in range(0, len(repeated), rows):
             batch = repeated[start : start + rows]
-            inputs = tokenizer([p.text for p in batch], return_tensors="pt", padding=True, padding_side="left")
+            inputs = tokenizer(
+                [p.text for p in batch], return_tensors="pt", padding=True, padding_side="left"
+            )
             width = inputs["input_ids"].shape[1]
             with torch.inference_mode():
                 output = model.generate(
@@ -95,7 +97,12 @@ def plain(
 
 
 def ours(
-    sampler: engine.TransformersEngine, prompts: Sequence[engine.Prompt], n: int, rows: int, limit: int, seed: int
+    sampler: engine.TransformersEngine,
+    prompts: Sequence[engine.Prompt],
+    n: int,
+    rows: int,
+    limit: int,
+    seed: int,
 ) -> Iterable[tuple[str, str, int]]:
     sampling = engine.Sampling(temperature=1.0, top_p=1.0, max_new_tokens=limit)
     for chunk in engine.chunked(prompts, n, rows):
@@ -118,19 +125,23 @@ def peak(repeat: int = 5, size: int = 2048) -> float:
 
 
 def operations(sampler: engine.TransformersEngine, prompts: Sequence[engine.Prompt], result: Result) -> float:
-    """What the sampled tokens need: two operations a parameter, and attention over what stands before them."""
+    """What the tokens need: two operations a parameter, and attention over what stands before them."""
     model: Any = sampler.model
     config = model.config
     parameters = sum(p.numel() for p in model.parameters())  # the tied embedding counts once, as output
     width = config.num_hidden_layers * config.hidden_size
     tokenizer: Any = sampler.tokenizer
     prefix = {p.problem: len(tokenizer(p.text)["input_ids"]) for p in prompts}
-    attention = sum(4 * width * tokens * (prefix[name] + tokens / 2) for name, _, tokens in result.completions)
+    attention = sum(
+        4 * width * tokens * (prefix[name] + tokens / 2) for name, _, tokens in result.completions
+    )
     return 2.0 * parameters * result.tokens + attention
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--model", type=Path, help=f"a model's folder (default: the last step in {MODELS})")
     parser.add_argument("--problems", type=int, default=60)
     parser.add_argument("--n", type=int, default=128)
@@ -152,13 +163,17 @@ def main() -> None:
     runs: dict[tuple[str, int], list[Result]] = {}
     best_peak = peak()
     for repetition in range(arguments.rounds):
-        pairs = [("generate", size) for size in arguments.batches] + [("engine", size) for size in arguments.rows]
+        pairs = [("generate", size) for size in arguments.batches] + [
+            ("engine", size) for size in arguments.rows
+        ]
         for kind, size in pairs if repetition % 2 == 0 else reversed(pairs):
             if kind == "generate":
                 result = timed(lambda size=size: plain(sampler, prompts, n, size, limit), problems)
             else:
                 seed = repetition
-                result = timed(lambda size=size, seed=seed: ours(sampler, prompts, n, size, limit, seed), problems)
+                result = timed(
+                    lambda size=size, seed=seed: ours(sampler, prompts, n, size, limit, seed), problems
+                )
             runs.setdefault((kind, size), []).append(result)
             print(
                 f"  round {repetition + 1}: {kind:8} {size:5} rows: {result.rate:9,.0f} tokens/s"

@@ -1,15 +1,15 @@
 """The paper: numbers by their ids, figures, and Typst to set them."""
 
 
-rule numbers:
+rule collect:
     input:
         table_files(),
     output:
         f"{R}/numbers.json",
     log:
-        f"{R}/logs/numbers.log",
+        f"{R}/logs/collect.log",
     benchmark:
-        f"{R}/benchmarks/numbers.tsv"
+        f"{R}/benchmarks/collect.tsv"
     conda:
         "../envs/analysis.yaml"
     threads: 1
@@ -18,9 +18,9 @@ rule numbers:
         runtime=10,
     params:
         tables=STUDY.artifacts["tables"],
-        stamp=stamp("scripts/numbers.py"),
+        stamp=stamp("scripts/collect.py"),
     script:
-        "../scripts/numbers.py"
+        "../scripts/collect.py"
 
 
 rule typeset:

@@ -160,7 +160,9 @@ def test_wrong_settings(project: Project, key: str, value: object, parts: list[s
     project.refused(f"{WHERE}: ", *parts)
 
 
-@pytest.mark.parametrize("key", ["study", "seed", "sheets", "artifacts", "world", "presets", "sampling", "statistics"])
+@pytest.mark.parametrize(
+    "key", ["study", "seed", "sheets", "artifacts", "world", "presets", "sampling", "statistics"]
+)
 def test_missing_settings(project: Project, key: str) -> None:
     del project.settings[key]
     project.refused(f"{WHERE}: top level", f"'{key}'", "required")
@@ -187,7 +189,9 @@ def test_a_missing_column(project: Project, sheet: str) -> None:
 def test_an_unknown_column(project: Project, sheet: str) -> None:
     rows = project.rows(sheet)
     project.write(sheet, [[*row, "surprise"] for row in rows])
-    project.refused(project.path(sheet).name, "unknown column ['surprise']", "columns are", ", ".join(rows[0]))
+    project.refused(
+        project.path(sheet).name, "unknown column ['surprise']", "columns are", ", ".join(rows[0])
+    )
 
 
 @pytest.mark.parametrize("sheet", SHEETS)
@@ -260,7 +264,13 @@ def test_a_cell_of_the_wrong_type_or_value(
         ("models", "base", "preset", "huge", ["model base", "unknown preset 'huge'", "allowed: base"]),
         ("runs", "grpo", "preset", "huge", ["run grpo", "unknown preset 'huge'", "allowed: grpo"]),
         ("runs", "grpo", "start", "nobody", ["run grpo", "unknown start model 'nobody'", "allowed: base"]),
-        ("runs", "grpo", "benchmark", "nothing", ["run grpo", "unknown benchmark 'nothing'", "aime24, amc23"]),
+        (
+            "runs",
+            "grpo",
+            "benchmark",
+            "nothing",
+            ["run grpo", "unknown benchmark 'nothing'", "aime24, amc23"],
+        ),
         ("arms", "grpo", "model", "ppo", ["arm grpo", "unknown model or run 'ppo'", "allowed: base, grpo"]),
         ("arms", "grpo", "step", "7", ["arm grpo", "unknown step '7'", "last"]),
         ("arms", "base", "step", "soon", ["arm base", "unknown step 'soon'", "last"]),
@@ -318,12 +328,30 @@ def test_missing_artifacts(project: Project) -> None:
 @pytest.mark.parametrize(
     ("change", "parts"),
     [
-        (lambda a: a["tables"]["passk"].update(arms=["base", "ghost"]), ["tables.passk", "unknown arm 'ghost'"]),
-        (lambda a: a["figures"]["passk"].update(arms=["ghost"]), ["figures.passk", "unknown arm 'ghost'", "guesser"]),
-        (lambda a: a["tables"]["difference"].update(pairs=[["grpo", "ghost"]]), ["tables.difference", "'ghost'"]),
-        (lambda a: a["figures"]["passk"].update(tables=["ghost"]), ["figures.passk", "unknown table 'ghost'", "study"]),
-        (lambda a: a["tables"]["passk"].update(neds=[]), ["tables.passk", "'neds'", "allowed keys:", "needs"]),
-        (lambda a: a["tables"]["passk"].update(needs=["luck"]), ["tables.passk.needs.0", "luck", "counts, problems"]),
+        (
+            lambda a: a["tables"]["passk"].update(arms=["base", "ghost"]),
+            ["tables.passk", "unknown arm 'ghost'"],
+        ),
+        (
+            lambda a: a["figures"]["passk"].update(arms=["ghost"]),
+            ["figures.passk", "unknown arm 'ghost'", "guesser"],
+        ),
+        (
+            lambda a: a["tables"]["difference"].update(pairs=[["grpo", "ghost"]]),
+            ["tables.difference", "'ghost'"],
+        ),
+        (
+            lambda a: a["figures"]["passk"].update(tables=["ghost"]),
+            ["figures.passk", "unknown table 'ghost'", "study"],
+        ),
+        (
+            lambda a: a["tables"]["passk"].update(neds=[]),
+            ["tables.passk", "'neds'", "allowed keys:", "needs"],
+        ),
+        (
+            lambda a: a["tables"]["passk"].update(needs=["luck"]),
+            ["tables.passk.needs.0", "luck", "counts, problems"],
+        ),
         (lambda a: a["tables"]["passk"].update(numbers={"estimate": "furlongs"}), ["furlongs", "percent"]),
         (lambda a: a["tables"]["passk"].pop("title"), ["tables.passk", "'title'", "required"]),
         (lambda a: a.pop("figures"), ["top level", "'figures'", "required"]),

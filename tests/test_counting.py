@@ -33,7 +33,15 @@ def test_counts_by_hand() -> None:
     # Iterators: the rows can be read once only, as from disk.
     assert count(iter(samples), iter(verdicts), 3) == [
         {"problem": "p2", "n": 3, "answer": 2, "derivation": 1, "malformed": 0, "truncated": 0, "tokens": 29},
-        {"problem": "p1", "n": 3, "answer": 0, "derivation": 0, "malformed": 1, "truncated": 2, "tokens": 131},
+        {
+            "problem": "p1",
+            "n": 3,
+            "answer": 0,
+            "derivation": 0,
+            "malformed": 1,
+            "truncated": 2,
+            "tokens": 131,
+        },
         {"problem": "p3", "n": 3, "answer": 3, "derivation": 3, "malformed": 0, "truncated": 0, "tokens": 18},
     ]
 

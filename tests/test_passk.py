@@ -59,7 +59,10 @@ def test_pass_at_k_is_exact(case: tuple[int, int, int]) -> None:
 @pytest.mark.parametrize("n", [1024, 10_000, 100_000])
 def test_pass_at_k_is_exact_for_many_completions(n: int) -> None:
     for c, k in itertools.product((1, 2, 7, n // 50, n // 3), (1, 2, 3, 16, 256, n // 2, n - 1, n)):
-        assert float(passk.pass_at_k(n, c, k)) == pytest.approx(float(exact(n, c, k)), rel=1e-9, abs=0), (c, k)
+        assert float(passk.pass_at_k(n, c, k)) == pytest.approx(float(exact(n, c, k)), rel=1e-9, abs=0), (
+            c,
+            k,
+        )
 
 
 def test_pass_at_k_never_overflows() -> None:
@@ -261,7 +264,9 @@ def test_intervals_stay_in_the_possible_range() -> None:
     curves = boot({"a": [counts(64, [64] * 9 + [0])], "b": [counts(64, [0] * 9 + [1])]})
     for base, low in ((None, 0.0), ("b", -1.0)):
         bounds = curves.interval("a", base)
-        assert (bounds[0] <= curves.estimate("a", base)).all() and (bounds[1] >= curves.estimate("a", base)).all()
+        assert (bounds[0] <= curves.estimate("a", base)).all() and (
+            bounds[1] >= curves.estimate("a", base)
+        ).all()
         assert bounds.min() >= low and bounds.max() <= 1
 
 
@@ -342,7 +347,9 @@ def hand_made(noise: list[float]) -> Curves:
 
 
 def test_crossover_interval() -> None:
-    estimate, low, high = passk.crossover_interval(hand_made(list(np.linspace(-0.05, 0.05, 101))), "arm", "base")
+    estimate, low, high = passk.crossover_interval(
+        hand_made(list(np.linspace(-0.05, 0.05, 101))), "arm", "base"
+    )
     assert estimate == pytest.approx(2)
     # A shift of s moves the crossing by 10 s in log2 k; 95% of the shifts lie within 0.0475 or so.
     assert low == pytest.approx(2 ** (1 - 0.475), rel=0.02)

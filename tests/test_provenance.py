@@ -51,9 +51,13 @@ def reached(script: Path) -> set[str]:
 def test_a_script_reaches_what_it_imports_and_what_that_imports(scripts: Path) -> None:
     (scripts / "one.py").write_text("from anatomy import counting\n")
     assert reached(scripts / "one.py") == {"one", "counting", "errors"}
-    (scripts / "two.py").write_text("import anatomy.engine\n\n\ndef f():\n    from anatomy.passk import pass_at_k\n")
+    (scripts / "two.py").write_text(
+        "import anatomy.engine\n\n\ndef f():\n    from anatomy.passk import pass_at_k\n"
+    )
     assert {"two", "engine", "decoding", "models", "rng", "errors", "passk"} == reached(scripts / "two.py")
-    (scripts / "three.py").write_text("import json\nfrom anatomy.tables import write as w, read\nimport numpy\n")
+    (scripts / "three.py").write_text(
+        "import json\nfrom anatomy.tables import write as w, read\nimport numpy\n"
+    )
     assert reached(scripts / "three.py") == {"three", "tables", "errors"}
     (scripts / "four.py").write_text("import anatomy.tables as t, anatomy.rng\n")
     assert reached(scripts / "four.py") == {"four", "tables", "errors", "rng"}

@@ -42,7 +42,15 @@ def rows_of(table: str, most: int = 8) -> st.SearchStrategy[list[Row]]:
 
 def counts(rows: int = 12) -> list[Row]:
     return [
-        {"problem": f"p{i}", "n": 8, "answer": i % 9, "derivation": None, "malformed": 0, "truncated": 1, "tokens": 90}
+        {
+            "problem": f"p{i}",
+            "n": 8,
+            "answer": i % 9,
+            "derivation": None,
+            "malformed": 0,
+            "truncated": 1,
+            "tokens": 90,
+        }
         for i in range(rows)
     ]
 
@@ -283,7 +291,9 @@ def test_identity_is_that_of_the_content(tmp_path: Path) -> None:
     os.utime(tmp_path / "a.parquet", (0, 0))
     assert tables.identity(tmp_path / "a.parquet") == same
     others = []
-    for row, (column, value) in enumerate([("answer", 7), ("problem", "q"), ("derivation", 0), ("tokens", 91)]):
+    for row, (column, value) in enumerate(
+        [("answer", 7), ("problem", "q"), ("derivation", 0), ("tokens", 91)]
+    ):
         changed = counts()
         changed[row] |= {column: value}
         others.append(identity("c.parquet", changed))
@@ -297,5 +307,5 @@ def test_identity_refuses_what_is_cut_off(tmp_path: Path) -> None:
     path = tmp_path / "cut.parquet"
     tables.write(path, "counts", counts())
     path.write_bytes(path.read_bytes()[:-5])
-    with pytest.raises(AnatomyError, match="cut.parquet"):
+    with pytest.raises(AnatomyError, match=r"cut\.parquet"):
         tables.identity(path)
