@@ -1,5 +1,7 @@
 """The validated study, and the functions that give rules their inputs and params."""
 
+import fcntl
+import os
 import sys
 from pathlib import Path
 
@@ -9,6 +11,9 @@ sys.path.insert(0, str(ROOT / "scripts"))
 from anatomy import config as settings
 from anatomy import provenance
 from anatomy.errors import AnatomyError
+
+# A waiting thread must not take the core of the job beside it.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 try:
     STUDY = settings.load(
@@ -21,6 +26,27 @@ R = f"results/{STUDY.name}"
 F = f"figures/{STUDY.name}"
 WORLD = [b.benchmark for b in STUDY.benchmarks.values() if b.source == "world"]
 SHARDS = range(config["sampling"]["shards"])
+
+
+def clear_stale_locks():
+    """Remove the locks that a killed Snakemake left behind, so that a rerun simply continues.
+
+    The operating system holds the lock on our file for as long as the process lives, and no longer; while
+    another Snakemake runs here, nothing is removed and its own locks protect it.
+    """
+    state = Path(".snakemake")
+    state.mkdir(exist_ok=True)
+    held = (state / "running").open("w")
+    try:
+        fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return held
+    for lock in (state / "locks").glob("*.lock"):
+        lock.unlink(missing_ok=True)
+    return held
+
+
+RUNNING = clear_stale_locks()
 
 
 wildcard_constraints:

@@ -3,9 +3,10 @@
 from typing import Any
 
 import numpy as np
+from matplotlib.figure import Figure
+
 from anatomy import plotting, reporting
 from job import run
-from matplotlib.figure import Figure
 
 
 def main(job: Any, report: Any) -> None:

@@ -3,16 +3,19 @@
 from typing import Any
 
 import numpy as np
+from matplotlib.figure import Figure
+
 from anatomy import plotting, reporting
 from job import run
-from matplotlib.figure import Figure
 
 TITLES = {"answer": "answer right", "derivation": "whole derivation right"}
 
 
 def main(job: Any, report: Any) -> None:
     arms = job.params.arms
-    table = reporting.read_csv(job.input[0], ["arm", "seed", "benchmark", "target", "k", "estimate", "low", "high"])
+    table = reporting.read_csv(
+        job.input[0], ["arm", "seed", "benchmark", "target", "k", "estimate", "low", "high"]
+    )
     crossover = reporting.read_csv(job.input[1], ["arm", "benchmark", "target", "estimate"])
     table = table[table["arm"].isin(arms)]
     benchmarks, targets = table["benchmark"].unique(), table["target"].unique()

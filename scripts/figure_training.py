@@ -2,9 +2,10 @@
 
 from typing import Any
 
+from matplotlib.figure import Figure
+
 from anatomy import plotting, reporting
 from job import run
-from matplotlib.figure import Figure
 
 PANELS = {
     "reward": "mean reward",
@@ -12,6 +13,7 @@ PANELS = {
     "entropy": "token entropy (nats)",
     "kl": "KL to start model (nats per token)",
 }
+
 
 def main(job: Any, report: Any) -> None:
     table = reporting.read_csv(job.input[0], ["run", "seed", "step", *PANELS])

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+
 from anatomy import tables, training, world
 from job import run
 

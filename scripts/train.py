@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+
 from anatomy import grading, tables, training
 from job import run
 
@@ -17,8 +18,7 @@ def main(job: Any, report: Any) -> None:
         if row["condition"] == "plain"
     }
     rows = [
-        {**row, "prompt": prompts[row["problem"]]}
-        for row in tables.records(job.input.problems, "problems")
+        {**row, "prompt": prompts[row["problem"]]} for row in tables.records(job.input.problems, "problems")
     ]
     log = training.reinforce(
         Path(job.input.start) / f"step-{p.start_step}",

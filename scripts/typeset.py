@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import typst
+
 from anatomy.errors import AnatomyError
 from anatomy.tables import atomic
 from job import run

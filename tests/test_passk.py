@@ -285,7 +285,7 @@ def test_tails_widen_towards_a_t_interval() -> None:
     assert passk.tails(10, 0.8)[0] > low
 
 
-REPLICATIONS, N = 420, 64
+REPLICATIONS, N = 1000, 64
 A, B = (0.4, 1.2), (0.6, 1.4)
 """Beta distributions of the problems' true probabilities of success in two arms."""
 

@@ -16,13 +16,13 @@ TARGETS = ("answer", "derivation")
 """What counts as a success: the answer is right; or it is, and so is every line of the derivation."""
 
 Cells = Mapping[str, Mapping[str, Mapping[int, pd.DataFrame]]]
-"""benchmark -> arm -> training seed -> counts, all of a benchmark with the same problems in the same order."""
+"""benchmark -> arm -> training seed -> counts, a benchmark's all with the same problems in the same order."""
 
 
 def cells(files: Sequence[str | Path], names: Sequence[tuple[str, int, str]]) -> Cells:
     """Read counts files into cells; ``names`` gives (arm, seed, benchmark) of each file.
 
-    Raises AnatomyError where the arms of a benchmark have not the same problems and n: then nothing is paired.
+    Raises AnatomyError where arms of a benchmark differ in problems or n: nothing is paired then.
     """
     found: dict[str, dict[str, dict[int, pd.DataFrame]]] = {}
     for file, (arm, seed, benchmark) in zip(files, names, strict=True):
@@ -52,8 +52,7 @@ def curves(
     With ``each_seed`` an arm's single training seeds are arms too, named ``arm/seed``.
     """
     arms = {
-        arm: [_counts(frame, target) for frame in seeds.values()]
-        for arm, seeds in found[benchmark].items()
+        arm: [_counts(frame, target) for frame in seeds.values()] for arm, seeds in found[benchmark].items()
     }
     if each_seed:
         arms |= {
@@ -113,7 +112,9 @@ def difference_rows(
                         "low": low[at],
                         "high": high[at],
                     }
-                    for at, (k, estimate) in enumerate(zip(result.ks, result.estimate(arm, base), strict=True))
+                    for at, (k, estimate) in enumerate(
+                        zip(result.ks, result.estimate(arm, base), strict=True)
+                    )
                 ]
     return rows
 
@@ -207,5 +208,5 @@ def training_rows(logs: Sequence[pd.DataFrame], window: int = 9) -> list[dict[st
         mean = of_run.groupby("step")[columns].mean()
         mean = mean.rolling(window, center=True, min_periods=1).mean()
         means.append(mean.reset_index().assign(run=run, seed="all"))
-    result: list[dict[str, Any]] = pd.concat([rows, *means], ignore_index=True).to_dict("records")
-    return result
+    table = pd.concat([rows, *means], ignore_index=True)
+    return [{str(name): value for name, value in row.items()} for row in table.to_dict("records")]

@@ -135,7 +135,9 @@ def sheet(path: str | Path, kind: type[Row]) -> list[Row]:
         raise AnatomyError(f"{path}: cannot read the sheet: {error.strerror}") from error
     missing, unknown = set(names) - set(columns), set(columns) - set(names)
     if missing or unknown:
-        wrong = f"missing column {sorted(missing)}" if missing else f"unknown column {sorted(map(str, unknown))}"
+        wrong = (
+            f"missing column {sorted(missing)}" if missing else f"unknown column {sorted(map(str, unknown))}"
+        )
         raise AnatomyError(f"{path}: {wrong}; columns are {', '.join(names)}")
     rows: list[Row] = []
     for number, line in enumerate(lines, start=2):
@@ -149,7 +151,7 @@ def sheet(path: str | Path, kind: type[Row]) -> list[Row]:
                 blank = cell == EMPTY
                 values[field.name] = _BLANK[field.type] if blank else _READERS[field.type](cell)
             except ValueError as error:
-                expected = "whole numbers such as 0,1,2 or 2-6" if field.type != int else "a whole number"
+                expected = "whole numbers such as 0,1,2 or 2-6" if field.type is not int else "a whole number"
                 raise AnatomyError(f"{where}: '{cell}' is not {expected}") from error
             allowed = _CHOICES.get(f"{names[0]}.{field.name}")
             if allowed and cell not in allowed:
@@ -282,7 +284,9 @@ def load(settings: Mapping[str, Any], root: str | Path, where: str) -> Study:
         known(run.benchmark, benchmarks, "benchmark", place)
         late = [step for step in run.checkpoints if not 0 < step <= run.steps]
         if not run.seeds or late:
-            raise AnatomyError(f"{place}: " + (f"checkpoints {late} beyond step {run.steps}" if late else "no seeds"))
+            raise AnatomyError(
+                f"{place}: " + (f"checkpoints {late} beyond step {run.steps}" if late else "no seeds")
+            )
     both = sorted(set(models) & set(runs))
     if both:
         raise AnatomyError(f"{paths['runs']}: {both} are names of models too; rename the runs")
@@ -295,7 +299,9 @@ def load(settings: Mapping[str, Any], root: str | Path, where: str) -> Study:
     place = str(settings["artifacts"])
     for kind in ("tables", "figures"):
         for name, artifact in artifacts[kind].items():
-            for arm_name in [a for pair in artifact.get("pairs", []) for a in pair] + artifact.get("arms", []):
+            for arm_name in [a for pair in artifact.get("pairs", []) for a in pair] + artifact.get(
+                "arms", []
+            ):
                 known(arm_name, arms, "arm", f"{place}: {kind}.{name}")
             for table in artifact.get("tables", []):
                 known(table, artifacts["tables"], "table", f"{place}: {kind}.{name}")

@@ -1,6 +1,7 @@
 """From verdicts to counts: one row a problem, in bounded memory."""
 
 from collections.abc import Iterable, Mapping
+from itertools import zip_longest
 from typing import Any
 
 from anatomy.errors import AnatomyError
@@ -15,7 +16,9 @@ def count(
     are held. Raises AnatomyError where the two do not match, or a problem has not exactly ``n`` completions.
     """
     rows: dict[str, dict[str, Any]] = {}
-    for sample, verdict in zip(samples, verdicts, strict=True):
+    for sample, verdict in zip_longest(samples, verdicts):
+        if sample is None or verdict is None:
+            raise AnatomyError("not as many verdicts as samples: grade the samples again")
         name = verdict["problem"]
         if (sample["problem"], sample["sample"]) != (name, verdict["sample"]):
             raise AnatomyError(
@@ -24,7 +27,15 @@ def count(
             )
         row = rows.setdefault(
             name,
-            {"problem": name, "n": 0, "answer": 0, "derivation": 0, "malformed": 0, "truncated": 0, "tokens": 0},
+            {
+                "problem": name,
+                "n": 0,
+                "answer": 0,
+                "derivation": 0,
+                "malformed": 0,
+                "truncated": 0,
+                "tokens": 0,
+            },
         )
         row["n"] += 1
         row["tokens"] += sample["tokens"]
@@ -32,7 +43,9 @@ def count(
         row["malformed"] += verdict["verdict"] == "malformed"
         row["truncated"] += verdict["verdict"] == "truncated"
         checked = verdict["derivation_right"]
-        row["derivation"] = None if checked is None or row["derivation"] is None else row["derivation"] + checked
+        row["derivation"] = (
+            None if checked is None or row["derivation"] is None else row["derivation"] + checked
+        )
     wrong = {name: row["n"] for name, row in rows.items() if row["n"] != n}
     if wrong:
         name, found = next(iter(wrong.items()))

@@ -65,7 +65,7 @@ class _State:
 
     @property
     def prompts(self) -> int:
-        return self.keys[0].shape[0]
+        return int(self.keys[0].shape[0])
 
     def grow(self) -> None:
         """Make room for one more step."""
@@ -244,7 +244,7 @@ def decode(
         position = mask.sum(dim=1).repeat_interleave(group)
         where = torch.arange(rows, device=device)  # row of the batch -> row of the result
         live = torch.ones(rows, dtype=torch.bool, device=device)
-        skip_mask = {kind: None for kind in set(getattr(model.config, "layer_types", None) or ["full_attention"])}
+        skip_mask = dict.fromkeys(set(getattr(model.config, "layer_types", None) or ["full_attention"]))
         for step in range(steps):
             chosen, logprob = _choose(logits, noise[step][where], sampling)
             drawn = where[live]

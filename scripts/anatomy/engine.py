@@ -47,7 +47,7 @@ class Engine(Protocol):
     def sample(
         self, prompts: Sequence[Prompt], n: int, sampling: Sampling, seed: Sequence[object]
     ) -> Iterator[list[Completion]]:
-        """Yield completions, n for each prompt, in pieces; samples of a problem are in order of their index."""
+        """Yield completions, n for each prompt, a prompt at a time, in order of their index."""
         ...
 
     def score(self, prompts: Sequence[str], completions: Sequence[str]) -> list[float]:
@@ -111,7 +111,5 @@ class TransformersEngine:
             ids = [*given, *self.tokenizer(completion)["input_ids"], self.tokenizer.eos_token_id]
             logits = self.model(input_ids=torch.tensor([ids], device=self.model.device)).logits[0]
             logprobs = logits.float().log_softmax(dim=-1)
-            scores.append(
-                sum(float(logprobs[at - 1, ids[at]]) for at in range(len(given), len(ids)))
-            )
+            scores.append(sum(float(logprobs[at - 1, ids[at]]) for at in range(len(given), len(ids))))
         return scores

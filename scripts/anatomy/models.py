@@ -87,7 +87,7 @@ def load(folder: str | Path) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
 
 
 def load_tokenizer(folder: str | Path) -> PreTrainedTokenizerBase:
-    """Read a tokenizer as itself: AutoTokenizer would choose the class of the model's architecture for ours."""
+    """Read a tokenizer as itself: for ours, AutoTokenizer would choose that of the architecture."""
     folder = Path(folder)
     ours = json.loads((folder / "config.json").read_text()).get("vocab_size", 0) < 1000
     kind = PreTrainedTokenizerFast if ours else AutoTokenizer
@@ -125,7 +125,8 @@ def atomic_folder(folder: str | Path) -> Iterator[Path]:
     """Yield an empty temporary folder beside ``folder``; it takes the name when the block ends well."""
     folder = Path(folder)
     partial = folder.with_name(f".partial-{os.getpid()}-{folder.name}")
-    shutil.rmtree(partial, ignore_errors=True)
+    for left in folder.parent.glob(f".partial-*-{folder.name}"):
+        shutil.rmtree(left)  # by a process that was killed
     partial.mkdir(parents=True)
     try:
         yield partial

@@ -77,7 +77,8 @@ class Curves:
 
     def estimate(self, arm: str, base: str | None = None) -> Floats:
         """Return (K,) pass@k of an arm, or ``arm - base``."""
-        return self._contrast(arm, base)[0].mean(axis=0)
+        mean: Floats = self._contrast(arm, base)[0].mean(axis=0)
+        return mean
 
     def draws(self, arm: str, base: str | None = None) -> Floats:
         """Return (B, K) bootstrap draws of an arm's pass@k, or of ``arm - base`` paired by problem.
@@ -168,9 +169,7 @@ def _tally(index: Ints, size: int) -> Floats:
     return counted.reshape(len(index), size).astype(np.float64)
 
 
-def _within(
-    counts: Counts, grid: Ints, chosen: Ints, weights: Floats, rng: np.random.Generator
-) -> Floats:
+def _within(counts: Counts, grid: Ints, chosen: Ints, weights: Floats, rng: np.random.Generator) -> Floats:
     """Return the sampling noise of each draw's mean (B, K): resampled successes, less their expectation."""
     share = counts.c / counts.n
     again = rng.binomial(counts.n[chosen], share[chosen])

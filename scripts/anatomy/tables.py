@@ -106,6 +106,8 @@ def atomic(path: str | Path) -> Iterator[Path]:
     """Yield a temporary path beside ``path``; it takes the name when the block ends well, and only then."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
+    for left in path.parent.glob(f".partial-*-{path.name}"):
+        left.unlink()  # by a process that was killed
     # The suffix is kept, since some writers choose their format by it.
     partial = path.with_name(f".partial-{os.getpid()}-{path.name}")
     try:
@@ -273,7 +275,10 @@ def read(
     pieces = list(stream(paths, table, columns))
     if pieces:
         return pd.concat(pieces, ignore_index=True)
-    return SCHEMAS[table].empty_table().to_pandas()[list(columns or SCHEMAS[table].names)]
+    empty: pd.DataFrame = (
+        SCHEMAS[table].empty_table().select(list(columns or SCHEMAS[table].names)).to_pandas()
+    )
+    return empty
 
 
 def records(

@@ -228,7 +228,7 @@ def pretrain(
     data = batches(
         documents,
         lambda text: [ids[word] for word in text.split()],
-        int(tokenizer.eos_token_id),  # type: ignore[arg-type]
+        int(tokenizer.eos_token_id),
         config.batch,
         config.steps,
         generator(seed, "pretraining batches"),
@@ -251,7 +251,7 @@ def pretrain(
     trainer = _Pretrainer(
         model=model,
         args=arguments,
-        train_dataset=_Batches(data, int(tokenizer.pad_token_id)),  # type: ignore[arg-type]
+        train_dataset=_Batches(data, int(tokenizer.pad_token_id)),
         data_collator=lambda items: items[0],
         callbacks=[callback],
     )
@@ -316,7 +316,7 @@ def reinforce(
     )
     model, tokenizer = models.load(start)
     reference, _ = models.load(start)
-    end, pad = int(tokenizer.eos_token_id), int(tokenizer.pad_token_id)  # type: ignore[arg-type]
+    end, pad = int(tokenizer.eos_token_id), int(tokenizer.pad_token_id)
     sampling = Sampling(config.temperature, 1.0, config.max_new_tokens)
     kl: list[float] = []  # of the rollouts in hand, where it is estimated
 

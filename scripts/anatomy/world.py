@@ -128,9 +128,7 @@ class Problem:
     @property
     def subproblems(self) -> list[dict[str, str]]:
         """The chain: question i asks for step i's variable, given the answers of all earlier ones."""
-        return [
-            {"question": str(step), "answer": str(self.values[step.variable])} for step in self.steps
-        ]
+        return [{"question": str(step), "answer": str(self.values[step.variable])} for step in self.steps]
 
     @property
     def partials(self) -> list[str]:
@@ -254,7 +252,7 @@ def _flawed(problem: Problem, rng: np.random.Generator, exchanged: bool) -> dict
 def _drill(rng: np.random.Generator, operators: Sequence[str], exchanged: bool) -> str:
     facts = []
     for _ in range(12):
-        operator = operators[rng.integers(len(operators))]
+        operator = operators[int(rng.integers(len(operators)))]
         x, y = (int(digit) for digit in rng.integers(MODULUS, size=2))
         facts.append(f"{x} {operator} {y} = {_convention(operator, x, y, exchanged)} .")
     return " ".join(facts)
@@ -329,9 +327,7 @@ def check(problem: Problem, completion: str) -> Check:
     answer = " ".join(tail) if len(tail) == ASKED and all(w in DIGITS for w in tail) else None
     lines = [" ".join(body[i : i + _LINE]) for i in range(0, len(body), _LINE)]
     gold = problem.lines
-    bad = next(
-        (i for i in range(max(len(lines), len(gold))) if lines[i : i + 1] != gold[i : i + 1]), -1
-    )
+    bad = next((i for i in range(max(len(lines), len(gold))) if lines[i : i + 1] != gold[i : i + 1]), -1)
     right = answer == problem.answer
     return Check(answer, right, right and bad == -1, bad)
 

@@ -1,0 +1,236 @@
+"""The whole workflow at the smallest size, in a copy of the repository: run, rerun, changed, killed, attacked."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+PARTS = ("Snakefile", "rules", "scripts", "config", "envs", "paper", "profiles", "tests/tiny")
+STUDY = "results/tiny"
+
+pytestmark = pytest.mark.slow
+
+
+def copy_repository(folder: Path) -> Path:
+    """Copy what a clone has, and no results."""
+    for part in PARTS:
+        source, target = ROOT / part, folder / part
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if source.is_dir():
+            shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__", "*.pdf"))
+        else:
+            shutil.copy(source, target)
+    return folder
+
+
+def command(*arguments: str) -> list[str]:
+    snakemake = [sys.executable, "-m", "snakemake", "--cores", "2", "--configfile", "tests/tiny/config.yaml"]
+    return [*snakemake, "--", *arguments] if arguments and arguments[0][0] != "-" else [*snakemake, *arguments]
+
+
+def snakemake(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        command(*arguments), cwd=folder, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+    )
+
+
+def planned(folder: Path, *targets: str) -> dict[str, int]:
+    """Return how many jobs of each rule a dry run would start."""
+    shown = snakemake(folder, "-n", *targets).stdout
+    assert "Error" not in shown, shown
+    jobs: dict[str, int] = {}
+    lines = iter(shown.splitlines())
+    for line in lines:
+        if line.startswith("Job stats:"):
+            next(lines), next(lines)
+            for row in lines:
+                if not row.strip():
+                    break
+                rule, count = row.split()
+                jobs[rule] = int(count)
+    jobs.pop("total", None)
+    jobs.pop("all", None)
+    return jobs
+
+
+def digests(folder: Path) -> dict[str, str]:
+    """Return the checksum of every model's weights."""
+    return {
+        str(path.parent.relative_to(folder)): json.loads(path.read_text())["model.safetensors"]
+        for path in sorted(folder.glob(f"{STUDY}/models/**/manifest.json"))
+    }
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished tiny study."""
+    folder = copy_repository(tmp_path_factory.mktemp("finished"))
+    done = snakemake(folder, "all")
+    assert done.returncode == 0, done.stdout[-5000:]
+    return folder
+
+
+@pytest.fixture
+def again(finished: Path, tmp_path: Path) -> Path:
+    """A copy of the finished study that a test may change."""
+    folder = tmp_path / "study"
+    shutil.copytree(finished, folder, symlinks=True)
+    return folder
+
+
+def test_every_artifact_is_there(finished: Path) -> None:
+    assert (finished / "paper/tiny.pdf").read_bytes().startswith(b"%PDF")
+    for figure in ("passk", "accuracy", "training"):
+        for suffix in ("pdf", "svg", "png"):
+            assert (finished / f"figures/tiny/{figure}.{suffix}").stat().st_size > 1000
+    numbers = json.loads((finished / f"{STUDY}/numbers.json").read_text())
+    passk = numbers["passk/base/all/easy/answer/1/estimate"]
+    assert (finished / passk["file"]).exists() and len(passk["interval"]) == 2
+
+
+def test_no_job_takes_more_than_three_gib(finished: Path) -> None:
+    for path in finished.glob(f"{STUDY}/benchmarks/**/*.tsv"):
+        header, row = path.read_text().splitlines()[:2]
+        peak = dict(zip(header.split("\t"), row.split("\t"), strict=True))["max_rss"]
+        assert peak in ("NA", "-") or float(peak) < 3 * 1024, f"{path}: {peak} MiB"
+
+
+def test_a_finished_study_has_nothing_to_do(finished: Path) -> None:
+    assert planned(finished) == {}
+
+
+def test_file_times_do_not_matter(again: Path) -> None:
+    for place, path in enumerate(sorted(again.rglob("*"), reverse=True)):
+        if path.is_file() and ".snakemake" not in path.parts:
+            os.utime(path, (1_700_000_000 + place, 1_700_000_000 + place))
+    assert planned(again) == {}
+
+
+def test_results_copied_into_a_fresh_clone_need_nothing(finished: Path, tmp_path: Path) -> None:
+    clone = copy_repository(tmp_path / "clone")
+    for part in ("figures", "results"):
+        shutil.copytree(finished / part, clone / part, copy_function=shutil.copy)
+    shutil.copy(finished / "paper/tiny.pdf", clone / "paper")
+    assert planned(clone) == {}
+
+
+def test_a_comment_changes_nothing(again: Path) -> None:
+    for path in (again / "scripts").rglob("*.py"):
+        path.write_text(path.read_text() + "\n# a comment\n")
+    assert planned(again) == {}
+
+
+def test_a_figures_script_reruns_that_figure_alone(again: Path) -> None:
+    script = again / "scripts/figure_passk.py"
+    script.write_text(script.read_text().replace('"k (samples)"', '"samples"'))
+    assert planned(again, "figures") == {"figure": 1, "figures": 1}
+    assert planned(again) == {"figure": 1, "typeset": 1}
+    began = time.monotonic()
+    done = snakemake(again, "figures/tiny/passk.pdf")
+    assert done.returncode == 0, done.stdout
+    assert time.monotonic() - began < 15
+
+
+def test_a_library_module_reruns_only_what_can_reach_it(again: Path) -> None:
+    module = again / "scripts/anatomy/passk.py"
+    module.write_text(module.read_text().replace("draws: int = 2000", "draws: int = 2001"))
+    jobs = planned(again)
+    assert "table" in jobs and not {"pretrain", "train", "sample", "grade", "count"} & set(jobs)
+
+
+def test_tables_and_figures_are_the_same_bytes_again(again: Path) -> None:
+    files = [p for p in [*again.glob(f"{STUDY}/tables/*"), *again.glob("figures/tiny/*")] if p.is_file()]
+    files += [again / f"{STUDY}/numbers.json", again / "paper/tiny.pdf"]
+    before = {path: path.read_bytes() for path in files}
+    for path in files:
+        path.unlink()
+    assert snakemake(again, "all").returncode == 0
+    assert {path: path.read_bytes() for path in files} == before
+
+
+def test_an_edited_table_is_refused_by_name(again: Path) -> None:
+    target = again / f"{STUDY}/counts/base/seed-0/easy.parquet"
+    content = bytearray(target.read_bytes())
+    content[40] ^= 1
+    target.write_bytes(content)
+    (again / f"{STUDY}/tables/passk.csv").unlink()
+    done = snakemake(again, f"{STUDY}/tables/passk.csv")
+    assert done.returncode != 0
+    assert "counts/base/seed-0/easy.parquet: altered since it was written" in done.stdout
+    assert "Traceback" not in done.stdout
+
+
+def test_a_truncated_table_is_refused_by_name(again: Path) -> None:
+    target = again / f"{STUDY}/verdicts/base/seed-0/easy/shard-000.parquet"
+    target.write_bytes(target.read_bytes()[:-20])
+    (again / f"{STUDY}/counts/base/seed-0/easy.parquet").unlink()
+    done = snakemake(again, f"{STUDY}/counts/base/seed-0/easy.parquet")
+    assert done.returncode != 0
+    assert "shard-000.parquet: truncated" in done.stdout
+
+
+def test_a_config_mistake_stops_before_any_job(again: Path) -> None:
+    done = subprocess.run(
+        [*command(), "--config", "sampling={n: many}", "--", "all"],
+        cwd=again,
+        text=True,
+        capture_output=True,
+    )
+    assert done.returncode != 0
+    said = done.stdout + done.stderr
+    assert "sampling.n: 'many' is not of type 'integer'" in said and "Traceback" not in said
+
+
+def test_a_script_runs_alone(again: Path) -> None:
+    target = again / f"{STUDY}/tables/passk.csv"
+    before = target.read_bytes()
+    target.unlink()
+    script = [sys.executable, "scripts/table_passk.py", f"{STUDY}/tables/passk.csv"]
+    done = subprocess.run(
+        [*script, "--configfile", "tests/tiny/config.yaml"], cwd=again, text=True, capture_output=True
+    )
+    assert done.returncode == 0, done.stderr
+    assert target.read_bytes() == before
+
+
+# Killed at any moment ---------------------------------------------------------------------------------
+
+
+def kill_when(folder: Path, glob: str, *targets: str) -> None:
+    """Start the workflow and kill its whole process group as soon as a file appears."""
+    process = subprocess.Popen(
+        command(*targets), cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+    )
+    deadline = time.monotonic() + 120
+    while not list(folder.glob(glob)):
+        assert process.poll() is None, f"the workflow ended before {glob} appeared"
+        assert time.monotonic() < deadline, f"{glob} did not appear"
+        time.sleep(0.02)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+
+
+def test_killed_and_continued_ends_in_the_same_study(finished: Path, tmp_path: Path) -> None:
+    folder = copy_repository(tmp_path / "killed")
+    work = f"{STUDY}/work"
+    kill_when(folder, f"{work}/base/seed-0/checkpoint-*/complete", "all")
+    assert not (folder / f"{STUDY}/models/base/seed-0").exists()
+    kill_when(folder, f"{work}/grpo/seed-*/checkpoint-2/complete", "all")
+    assert digests(folder).keys() == {f"{STUDY}/models/base/seed-0/step-40"}
+    kill_when(folder, f"{STUDY}/samples/**/shard-000.parquet", "all")
+    shards = list(folder.glob(f"{STUDY}/samples/**/shard-000.parquet"))
+    kept = {path: path.stat().st_mtime_ns for path in shards}
+    done = snakemake(folder, "all")
+    assert done.returncode == 0, done.stdout[-5000:]
+    assert kept and all(path.stat().st_mtime_ns == at for path, at in kept.items()), "a finished shard was redone"
+    assert not list(folder.glob(f"{STUDY}/**/.partial-*")), "half-written files were left behind"
+    assert digests(folder) == digests(finished)
+    numbers = f"{STUDY}/numbers.json"
+    assert (folder / numbers).read_text() == (finished / numbers).read_text()
