@@ -18,12 +18,12 @@ rule table:
         runtime=30,
     params:
         cells=cells,
-        pairs=lambda wildcards: STUDY.artifacts["tables"][wildcards.table].get(
-            "pairs", []
+        pairs=lambda wildcards: STUDY.pairs_of(
+            STUDY.artifacts["tables"][wildcards.table]
         ),
         seed=config["seed"],
         statistics=config["statistics"],
         study=lambda wildcards: STUDY.facts() if wildcards.table == "study" else {},
-        stamp=stamp("scripts/table_{table}.py"),
+        stamp=stamp("table", "scripts/table_{table}.py"),
     script:
         "../scripts/table_{wildcards.table}.py"

@@ -60,16 +60,20 @@ wildcard_constraints:
     shard=r"\d{3}",
 
 
-def stamp(script):
+def stamp(rule, script):
     """Return a params function: a digest of all that a job's result depends on besides its own params.
 
     That is the content of its inputs and the code that its script can reach; never a file's time, a commit
-    or a file that the job does not use. Snakemake runs a job again when a param has changed.
+    or a file that the job does not use. Snakemake runs a job again when a param has changed; it does not
+    compare params that take ``input``, so the rule's inputs are looked up here.
     """
 
-    def digest(wildcards, input):
-        path = script.format(**dict(wildcards)) if "{" in script else script
-        return provenance.stamp(ROOT / path, [Path(str(name)) for name in input])
+    def digest(wildcards):
+        named = dict(wildcards)
+        inputs = workflow.get_rule(rule).expand_input(named)[0]
+        return provenance.stamp(
+            ROOT / script.format(**named), [Path(str(name)) for name in inputs]
+        )
 
     return digest
 
@@ -110,8 +114,7 @@ def needs(kind, name):
     artifact = STUDY.artifacts[kind][name]
     files = [f"{R}/tables/{table}.csv" for table in artifact.get("tables", [])]
     if "counts" in artifact.get("needs", []):
-        pairs = [arm for pair in artifact.get("pairs", []) for arm in pair]
-        files += counts(artifact.get("arms") or sorted(set(pairs)) or list(STUDY.arms))
+        files += counts(STUDY.arms_of(artifact))
     if "problems" in artifact.get("needs", []):
         files += [f"{R}/problems/{name}.parquet" for name in STUDY.tests]
     if "training" in artifact.get("needs", []):

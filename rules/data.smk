@@ -23,7 +23,7 @@ rule world:
         steps=lambda wildcards: list(benchmark_row(wildcards).splits_steps),
         domains=lambda wildcards: list(benchmark_row(wildcards).splits_domains),
         side=lambda wildcards: benchmark_row(wildcards).side,
-        stamp=stamp("scripts/world.py"),
+        stamp=stamp("world", "scripts/world.py"),
     script:
         "../scripts/world.py"
 
@@ -50,6 +50,6 @@ rule benchmark:
         sha256=lambda wildcards: benchmark_row(wildcards).sha256,
         hub=hub_source,
         fields=field_names,
-        stamp=stamp("scripts/benchmark.py"),
+        stamp=stamp("benchmark", "scripts/benchmark.py"),
     script:
         "../scripts/benchmark.py"

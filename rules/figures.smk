@@ -19,8 +19,8 @@ rule figure:
     params:
         arms=lambda wildcards: {
             arm: STUDY.arms[arm].label
-            for arm in STUDY.artifacts["figures"][wildcards.figure].get("arms", [])
+            for arm in STUDY.arms_of(STUDY.artifacts["figures"][wildcards.figure])
         },
-        stamp=stamp("scripts/figure_{figure}.py"),
+        stamp=stamp("figure", "scripts/figure_{figure}.py"),
     script:
         "../scripts/figure_{wildcards.figure}.py"

@@ -21,7 +21,7 @@ rule grade:
     params:
         grader=lambda wildcards: STUDY.benchmarks[wildcards.benchmark].grader,
         condition=lambda wildcards: STUDY.arms[wildcards.arm].condition,
-        stamp=stamp("scripts/grade.py"),
+        stamp=stamp("grade", "scripts/grade.py"),
     script:
         "../scripts/grade.py"
 
@@ -44,6 +44,6 @@ rule count:
         runtime=10,
     params:
         n=config["sampling"]["n"],
-        stamp=stamp("scripts/count.py"),
+        stamp=stamp("count", "scripts/count.py"),
     script:
         "../scripts/count.py"

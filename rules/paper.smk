@@ -18,7 +18,7 @@ rule collect:
         runtime=10,
     params:
         tables=STUDY.artifacts["tables"],
-        stamp=stamp("scripts/collect.py"),
+        stamp=stamp("collect", "scripts/collect.py"),
     script:
         "../scripts/collect.py"
 
@@ -42,6 +42,6 @@ rule typeset:
         runtime=10,
     params:
         study=STUDY.name,
-        stamp=stamp("scripts/typeset.py"),
+        stamp=stamp("typeset", "scripts/typeset.py"),
     script:
         "../scripts/typeset.py"

@@ -26,6 +26,6 @@ rule sample:
         sampling=sampling,
         shard=lambda wildcards: int(wildcards.shard),
         shards=len(SHARDS),
-        stamp=stamp("scripts/sample.py"),
+        stamp=stamp("sample", "scripts/sample.py"),
     script:
         "../scripts/sample.py"

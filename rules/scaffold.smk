@@ -19,6 +19,6 @@ rule scaffold:
         runtime=10,
     params:
         conditions=conditions,
-        stamp=stamp("scripts/scaffold.py"),
+        stamp=stamp("scaffold", "scripts/scaffold.py"),
     script:
         "../scripts/scaffold.py"

@@ -25,7 +25,7 @@ rule pretrain:
         mixture=config["world"]["mixture"],
         config=pretraining,
         work=f"{R}/work/{{model}}/seed-{{seed}}",
-        stamp=stamp("scripts/pretrain.py"),
+        stamp=stamp("pretrain", "scripts/pretrain.py"),
     script:
         "../scripts/pretrain.py"
 
@@ -57,6 +57,6 @@ rule train:
         exports=lambda wildcards: STUDY.exports(wildcards.run),
         config=reinforcement,
         work=f"{R}/work/{{run}}/seed-{{seed}}",
-        stamp=stamp("scripts/train.py"),
+        stamp=stamp("train", "scripts/train.py"),
     script:
         "../scripts/train.py"

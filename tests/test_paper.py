@@ -5,10 +5,11 @@ import re
 from pathlib import Path
 
 import pytest
-from anatomy import reporting
-from anatomy.errors import AnatomyError
 from hypothesis import given
 from hypothesis import strategies as st
+
+from anatomy import reporting
+from anatomy.errors import AnatomyError
 
 ROOT = Path(__file__).resolve().parents[1]
 SPEC = {"keys": ["arm", "k"], "numbers": {"estimate": "percent"}}

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+
 from anatomy import models, training, world
 from anatomy.rng import generator
 

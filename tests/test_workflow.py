@@ -1,4 +1,4 @@
-"""The whole workflow at the smallest size, in a copy of the repository: run, rerun, changed, killed, attacked."""
+"""The whole workflow at the smallest size, in a copy of the repository: run, changed, killed, attacked."""
 
 import json
 import os
@@ -32,7 +32,9 @@ def copy_repository(folder: Path) -> Path:
 
 def command(*arguments: str) -> list[str]:
     snakemake = [sys.executable, "-m", "snakemake", "--cores", "2", "--configfile", "tests/tiny/config.yaml"]
-    return [*snakemake, "--", *arguments] if arguments and arguments[0][0] != "-" else [*snakemake, *arguments]
+    return (
+        [*snakemake, "--", *arguments] if arguments and arguments[0][0] != "-" else [*snakemake, *arguments]
+    )
 
 
 def snakemake(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -206,7 +208,11 @@ def test_a_script_runs_alone(again: Path) -> None:
 def kill_when(folder: Path, glob: str, *targets: str) -> None:
     """Start the workflow and kill its whole process group as soon as a file appears."""
     process = subprocess.Popen(
-        command(*targets), cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+        command(*targets),
+        cwd=folder,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
     )
     deadline = time.monotonic() + 120
     while not list(folder.glob(glob)):
@@ -229,7 +235,9 @@ def test_killed_and_continued_ends_in_the_same_study(finished: Path, tmp_path: P
     kept = {path: path.stat().st_mtime_ns for path in shards}
     done = snakemake(folder, "all")
     assert done.returncode == 0, done.stdout[-5000:]
-    assert kept and all(path.stat().st_mtime_ns == at for path, at in kept.items()), "a finished shard was redone"
+    assert kept and all(path.stat().st_mtime_ns == at for path, at in kept.items()), (
+        "a finished shard was redone"
+    )
     assert not list(folder.glob(f"{STUDY}/**/.partial-*")), "half-written files were left behind"
     assert digests(folder) == digests(finished)
     numbers = f"{STUDY}/numbers.json"

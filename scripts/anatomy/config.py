@@ -14,6 +14,7 @@ import yaml
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import best_match
 
+from anatomy import world
 from anatomy.errors import AnatomyError
 
 EMPTY = "-"
@@ -86,6 +87,7 @@ class Arm:
     model: str
     step: str
     condition: str
+    base: str
     label: str
 
 
@@ -129,10 +131,12 @@ def sheet(path: str | Path, kind: type[Row]) -> list[Row]:
     names = [field.name for field in fields(kind)]
     try:
         with path.open(newline="", encoding="utf-8") as file:
-            lines = list(csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE))
-            columns = list(lines[0]) if lines else names
+            reader = csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE)
+            columns, lines = list(reader.fieldnames or []), list(reader)
     except OSError as error:
         raise AnatomyError(f"{path}: cannot read the sheet: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise AnatomyError(f"{path}: not UTF-8 text: {error}") from error
     missing, unknown = set(names) - set(columns), set(columns) - set(names)
     if missing or unknown:
         wrong = (
@@ -141,6 +145,8 @@ def sheet(path: str | Path, kind: type[Row]) -> list[Row]:
         raise AnatomyError(f"{path}: {wrong}; columns are {', '.join(names)}")
     rows: list[Row] = []
     for number, line in enumerate(lines, start=2):
+        if None in line:
+            raise AnatomyError(f"{path}, line {number}: more cells than the {len(names)} columns")
         values: dict[str, Any] = {}
         for field in fields(kind):
             cell = line[field.name]
@@ -200,6 +206,19 @@ class Study:
         """Return the training step of an arm's model."""
         step = self.arms[arm].step
         return self.last_step(self.arms[arm].model) if step == "last" else int(step)
+
+    def arms_of(self, artifact: Mapping[str, Any]) -> list[str]:
+        """Return the arms that a table or figure covers."""
+        arms = artifact.get("arms", "all")
+        pairs = {arm: None for pair in self.pairs_of(artifact) for arm in pair} if "pairs" in artifact else {}
+        return list(pairs or (self.arms if arms == "all" else arms))
+
+    def pairs_of(self, artifact: Mapping[str, Any]) -> list[list[str]]:
+        """Return the (arm, base) pairs that a table or figure compares: by default those of the arm sheet."""
+        pairs = artifact.get("pairs", "all")
+        if pairs == "all":
+            return [[arm.arm, arm.base] for arm in self.arms.values() if arm.base]
+        return list(pairs)
 
     def facts(self) -> dict[str, Any]:
         """Return the settings that the paper quotes."""
@@ -287,6 +306,15 @@ def load(settings: Mapping[str, Any], root: str | Path, where: str) -> Study:
             raise AnatomyError(
                 f"{place}: " + (f"checkpoints {late} beyond step {run.steps}" if late else "no seeds")
             )
+    templates = {path.stem: path for path in (root / "config" / "templates").glob("*.yaml")}
+    for benchmark in benchmarks.values():
+        place = f"{paths['benchmarks']}, benchmark {benchmark.benchmark}"
+        known(benchmark.template, templates, "template", place)
+        for domain in benchmark.splits_domains:
+            known(domain, world.DOMAINS, "domain", place)
+        beyond = [steps for steps in benchmark.splits_steps if not 1 <= steps <= world.MAX_STEPS]
+        if beyond:
+            raise AnatomyError(f"{place}: {beyond} steps; allowed: 1 to {world.MAX_STEPS}")
     both = sorted(set(models) & set(runs))
     if both:
         raise AnatomyError(f"{paths['runs']}: {both} are names of models too; rename the runs")
@@ -294,14 +322,19 @@ def load(settings: Mapping[str, Any], root: str | Path, where: str) -> Study:
     for arm in arms.values():
         place = f"{paths['arms']}, arm {arm.arm}"
         known(arm.model, {**models, **runs}, "model or run", place)
+        known(
+            arm.condition,
+            {"plain": 0, "guess": 0, **{f"partial-{i}": 0 for i in range(5)}},
+            "condition",
+            place,
+        )
+        known(arm.base or arm.arm, arms, "base arm", place)
         kept = result.exports(arm.model) if arm.model in runs else [models[arm.model].steps]
         known(arm.step, {"last": 0, **{str(step): 0 for step in kept}}, "step", place)
     place = str(settings["artifacts"])
     for kind in ("tables", "figures"):
         for name, artifact in artifacts[kind].items():
-            for arm_name in [a for pair in artifact.get("pairs", []) for a in pair] + artifact.get(
-                "arms", []
-            ):
+            for arm_name in result.arms_of(artifact):
                 known(arm_name, arms, "arm", f"{place}: {kind}.{name}")
             for table in artifact.get("tables", []):
                 known(table, artifacts["tables"], "table", f"{place}: {kind}.{name}")

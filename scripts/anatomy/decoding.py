@@ -244,7 +244,8 @@ def decode(
         position = mask.sum(dim=1).repeat_interleave(group)
         where = torch.arange(rows, device=device)  # row of the batch -> row of the result
         live = torch.ones(rows, dtype=torch.bool, device=device)
-        skip_mask = dict.fromkeys(set(getattr(model.config, "layer_types", None) or ["full_attention"]))
+        # A mask of four dimensions is passed through as it is; our attention has no use for one.
+        no_mask = torch.zeros(1, 1, 1, 1, dtype=torch.bool, device=device)
         for step in range(steps):
             chosen, logprob = _choose(logits, noise[step][where], sampling)
             drawn = where[live]
@@ -271,7 +272,7 @@ def decode(
             state.grow()
             logits = model(
                 input_ids=chosen[:, None],
-                attention_mask=skip_mask,
+                attention_mask=no_mask,
                 position_ids=(position + step)[:, None],
                 past_key_values=state,
                 use_cache=True,

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import stats
-from scipy.special import gammaln
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -18,7 +17,7 @@ Ints = NDArray[np.int64]
 def pass_at_k(n: ArrayLike, c: ArrayLike, k: ArrayLike) -> Floats:
     """Return the unbiased estimate of pass@k, ``1 - C(n - c, k) / C(n, k)``, elementwise with broadcasting.
 
-    Computed with log-gamma functions, so that it is exact to about 1e-12 up to n = 10^5 and never overflows.
+    Computed as a sum of logarithms of one sign, so that it is exact to about 1e-12 up to n = 10^5.
     Raises ValueError unless 0 <= c <= n and 1 <= k <= n.
     Source: Chen et al. 2021 (arXiv 2107.03374), equation 1; used by Yue et al. 2025, appendix A.2.
     """
@@ -28,12 +27,28 @@ def pass_at_k(n: ArrayLike, c: ArrayLike, k: ArrayLike) -> Floats:
     if np.any(k_ < 1) or np.any(k_ > n_):
         raise ValueError(f"pass@k needs 1 <= k <= n; k up to {k_.max():g}, n down to {n_.min():g}")
     enough = n_ - c_ >= k_
-    left = np.where(enough, n_ - c_, k_)  # any value that keeps gammaln finite where the answer is 1
-    log_fail = gammaln(left + 1) - gammaln(left - k_ + 1) - gammaln(n_ + 1) + gammaln(n_ - k_ + 1)
+    log_fail = _log_fail(n_, c_, k_)
     # -expm1 keeps the digits of small probabilities; c = 0 and k = 1 are exact by definition.
     estimate = np.where(enough, -np.expm1(np.minimum(log_fail, 0.0)), 1.0)
     estimate = np.where(k_ == 1, c_ / np.maximum(n_, 1), estimate)
     return np.where(c_ == 0, 0.0, estimate)
+
+
+def _log_fail(n: Floats, c: Floats, k: Floats) -> Floats:
+    """Return log(C(n - c, k) / C(n, k)), a sum of c logarithms of one sign: differences of gamma functions
+    as large as log(n!) would lose the digits of a small pass@k."""
+    shape = n.shape
+    n, c, k = (value.ravel() for value in (n, c, k))
+    result = np.zeros(n.shape)
+    # One cumulative sum for each pair of n and k gives every c.
+    pairs, which = np.unique(np.stack([n, k]), axis=1, return_inverse=True)
+    order = np.argsort(which, kind="stable")
+    ends = np.cumsum(np.bincount(which, minlength=pairs.shape[1]))
+    for (size, tries), rows in zip(pairs.T, np.split(order, ends[:-1]), strict=True):
+        count = np.minimum(c[rows], size - tries).astype(np.int64)
+        terms = np.log1p(-tries / (size - np.arange(count.max())))
+        result[rows] = np.concatenate([[0.0], np.cumsum(terms)])[count]
+    return result.reshape(shape)
 
 
 def avg_at_k(successes: ArrayLike) -> float:

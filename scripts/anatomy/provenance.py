@@ -7,6 +7,7 @@ from functools import cache
 from pathlib import Path
 
 from anatomy import tables
+from anatomy.errors import AnatomyError
 
 _LIBRARY = Path(__file__).resolve().parent
 
@@ -72,6 +73,8 @@ def content(path: Path) -> str:
     """
     if path.is_dir():
         found = sorted(path.rglob("manifest.json"))
+        if not found:
+            raise FileNotFoundError(path)
         return hashlib.sha256(b"".join(file.read_bytes() for file in found)).hexdigest()
     if path.suffix == ".parquet":
         return tables.identity(path)
@@ -80,8 +83,15 @@ def content(path: Path) -> str:
 
 
 def stamp(script: Path, inputs: Iterable[Path]) -> str:
-    """Return one digest of the code that a script can reach and of its inputs' content, in their order."""
+    """Return one digest of the code that a script can reach and of its inputs' content, in their order.
+
+    An input that is not there yet counts as such: the job that needs it is then to run in any case.
+    """
     digest = hashlib.sha256(code(script).encode())
     for path in inputs:
-        digest.update(content(path).encode())
+        try:
+            digest.update(content(path).encode())
+        except (FileNotFoundError, AnatomyError):
+            # A broken table is refused by the job that reads it, with its name.
+            digest.update(b"absent")
     return digest.hexdigest()

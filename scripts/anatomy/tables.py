@@ -1,16 +1,16 @@
 """The tables between stages: declared schemas, written whole or not at all, verified when read.
 
-A parquet file ends in a footer; ours carries the SHA-256 of everything before it. So a truncated, edited or
-foreign file is refused by name, and a file's identity can be read without reading its data.
+A parquet file ends in a footer; ours carries the SHA-256 of the whole file. So a truncated, edited or foreign
+file is refused by name, and a file's identity can be read without reading its data.
 """
 
 import hashlib
 import os
+import re
 import struct
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from io import BufferedWriter
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -21,6 +21,7 @@ import pyarrow.parquet as pq
 from anatomy.errors import AnatomyError
 
 _DIGEST = b"anatomy.sha256"
+_UNKNOWN = b"0" * 64
 _TABLE = b"anatomy.table"
 _MAGIC = b"PAR1"
 _text, _int, _float, _bool = pa.string(), pa.int64(), pa.float64(), pa.bool_()
@@ -119,35 +120,6 @@ def atomic(path: str | Path) -> Iterator[Path]:
         partial.unlink(missing_ok=True)
 
 
-class _Hashed:
-    """A binary sink that hashes what passes through it."""
-
-    def __init__(self, sink: BufferedWriter):
-        self.sink, self.hash, self.closed = sink, hashlib.sha256(), False
-
-    def write(self, data: bytes) -> int:
-        self.hash.update(data)
-        return self.sink.write(data)
-
-    def tell(self) -> int:
-        return self.sink.tell()
-
-    def flush(self) -> None:
-        self.sink.flush()
-
-    def close(self) -> None:
-        self.closed = True
-
-    def writable(self) -> bool:
-        return True
-
-    def readable(self) -> bool:
-        return False
-
-    def seekable(self) -> bool:
-        return False
-
-
 @dataclass
 class Writer:
     """Writes rows of one table in pieces; see ``writing``."""
@@ -166,13 +138,17 @@ class Writer:
                 batch = pa.Table.from_pandas(rows, schema=schema, preserve_index=False)
             else:
                 extra = {name for row in rows for name in set(row) ^ set(schema.names)}
+                for field in schema:
+                    # pyarrow would cut 8.5 down to 8 without a word.
+                    if field.type == _int and any(isinstance(row.get(field.name), float) for row in rows):
+                        raise pa.ArrowInvalid(f"column {field.name} is not of whole numbers")
                 batch = pa.Table.from_pylist(list(rows), schema=schema)
             if extra:
                 raise pa.ArrowInvalid(f"missing or unknown columns {sorted(extra)}")
             for field, column in zip(schema, batch.columns, strict=True):
                 if not field.nullable and column.null_count:
                     raise pa.ArrowInvalid(f"column {field.name} has {column.null_count} missing values")
-        except (pa.ArrowInvalid, pa.ArrowTypeError, KeyError) as error:
+        except (ValueError, TypeError, KeyError) as error:
             raise AnatomyError(f"{self.path}: rows do not fit the table '{self.table}': {error}") from error
         self.rows += batch.num_rows
         self._writer.write_table(batch)
@@ -182,16 +158,17 @@ class Writer:
 def writing(path: str | Path, table: str) -> Iterator[Writer]:
     """Open a table for writing; the file appears, checksummed, when the block ends well."""
     schema = SCHEMAS[table].with_metadata({_TABLE: table.encode()})
-    with atomic(path) as partial, partial.open("wb") as file:
-        sink = _Hashed(file)
-        writer = pq.ParquetWriter(
-            pa.PythonFile(sink, mode="w"), schema, compression="zstd", store_schema=True
-        )
+    with atomic(path) as partial:
+        writer = pq.ParquetWriter(partial, schema, compression="zstd", store_schema=True)
         try:
             yield Writer(table, Path(path), writer)
-            writer.add_key_value_metadata({_DIGEST: sink.hash.hexdigest().encode()})
+            writer.add_key_value_metadata({_DIGEST: _UNKNOWN})
         finally:
             writer.close()
+        digest, at = _digest(partial)
+        with partial.open("r+b") as file:
+            file.seek(at)
+            file.write(digest)
 
 
 def write(path: str | Path, table: str, rows: pd.DataFrame | Sequence[Mapping[str, Any]]) -> None:
@@ -211,6 +188,27 @@ def _footer(file: BinaryIO, path: Path) -> int:
     raise AnatomyError(f"{path}: truncated, or not a parquet file; delete it and run the workflow again")
 
 
+def _digest(path: Path) -> tuple[bytes, int]:
+    """Return the SHA-256 of a whole file in which the digest counts as zeros, and its place."""
+    with path.open("rb") as file:
+        end = _footer(file, path)
+        file.seek(end)
+        footer = file.read()
+        found = re.search(re.escape(_DIGEST) + rb".{1,4}?([0-9a-f]{64})", footer, re.DOTALL)
+        if not found:
+            raise AnatomyError(
+                f"{path}: not a table of this workflow (written or edited by something else);"
+                " delete it and run the workflow again"
+            )
+        digest = hashlib.sha256()
+        file.seek(0)
+        for start in range(0, end, 1 << 20):
+            digest.update(file.read(min(1 << 20, end - start)))
+        at = found.start(1)
+        digest.update(footer[:at] + _UNKNOWN + footer[at + len(_UNKNOWN) :])
+        return digest.hexdigest().encode(), end + at
+
+
 def identity(path: str | Path) -> str:
     """Return a digest that stands for a parquet file's whole content, read from its footer alone."""
     path = Path(path)
@@ -224,33 +222,22 @@ def verify(path: str | Path, table: str) -> None:
     path = Path(path)
     if not path.exists():
         raise AnatomyError(f"{path}: there is no such file; run the workflow for it first")
+    digest, at = _digest(path)
     with path.open("rb") as file:
-        end = _footer(file, path)
-        file.seek(0)
-        digest = hashlib.sha256()
-        left = end
-        while left:
-            block = file.read(min(left, 1 << 20))
-            if not block:
-                break
-            digest.update(block)
-            left -= len(block)
-    try:
-        schema = pq.read_schema(path)
-    except (pa.ArrowException, OSError) as error:
-        raise AnatomyError(f"{path}: its parquet footer cannot be read: {error}") from error
-    metadata = schema.metadata or {}
-    stored = pq.read_metadata(path).metadata or {}
-    if metadata.get(_TABLE, stored.get(_TABLE)) != table.encode():
-        raise AnatomyError(
-            f"{path}: not a '{table}' table of this workflow (written or edited by something else);"
-            " delete it and run the workflow again"
-        )
+        file.seek(at)
+        if file.read(len(digest)) != digest:
+            raise AnatomyError(
+                f"{path}: altered since it was written (checksum differs);"
+                " delete it and run the workflow again"
+            )
+    schema = pq.read_schema(path)
+    name = (schema.metadata or {}).get(_TABLE, b"?").decode()
+    if name != table:
+        raise AnatomyError(f"{path}: this is a table '{name}', and a table '{table}' is wanted here")
     if not schema.remove_metadata().equals(SCHEMAS[table].remove_metadata()):
-        raise AnatomyError(f"{path}: columns are not those of the table '{table}': {schema.names}")
-    if stored.get(_DIGEST) != digest.hexdigest().encode():
         raise AnatomyError(
-            f"{path}: altered since it was written (checksum differs); delete it and run the workflow again"
+            f"{path}: written by another version of this workflow: its columns are not those of the table"
+            f" '{table}'; delete it and run the workflow again"
         )
 
 

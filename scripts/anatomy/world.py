@@ -214,7 +214,7 @@ def problems(
 
 @dataclass(frozen=True)
 class Mixture:
-    """What the pretraining text is made of; shares are of documents."""
+    """What the pretraining text is made of."""
 
     drills_first: int
     """Documents at the beginning that are lists of single operations: the arithmetic is learned first."""
@@ -223,13 +223,13 @@ class Mixture:
     errors: float
     """Share of derivations with one wrong line, carried on from."""
     guesses: float
-    """Share of documents that answer at random without a derivation."""
+    """Share of problems that are answered at random without a derivation."""
     exchanged: float
     """Share of documents that use the invented operators with their operands exchanged."""
     plan: float
-    """Share of documents that show the plan after the problem."""
+    """Share of derivations that are shown the plan after the problem."""
     knowledge: float
-    """Share of documents that state the operators' meaning (the one that the document uses)."""
+    """Share of derivations whose problem states the operators' meaning (the one that the document uses)."""
 
 
 def prompt(problem: Problem, extra: str = "") -> str:
@@ -277,8 +277,8 @@ def documents(
             yield "drill", _drill(rng, operators, exchanged)
             continue
         problem = draw(rng, int(rng.choice(steps, p=share)), str(rng.choice(domains)))
-        if split_of(problem) != "pretraining":
-            continue
+        while split_of(problem) != "pretraining":
+            problem = draw(rng, int(rng.choice(steps, p=share)), str(rng.choice(domains)))
         kind, attach = rng.random(2)
         if kind < mixture.guesses:
             digits = " ".join(str(d) for d in rng.integers(MODULUS, size=ASKED))
@@ -289,7 +289,7 @@ def documents(
             extra = problem.plan
         elif attach < mixture.plan + mixture.knowledge:
             extra = know(problem, exchanged)
-        flawed = kind < mixture.guesses + mixture.errors
+        flawed = rng.random() < mixture.errors
         values = _flawed(problem, rng, exchanged) if flawed else solve(problem, exchanged)
         answer = " ".join(str(values[name]) for name in problem.asked)
         yield prompt(problem, extra), " ".join([*derivation(problem, values), f"ans {answer}"])
@@ -337,15 +337,22 @@ def parse(text: str) -> Problem:
 
     Raises ValueError where the text is not a problem of this world.
     """
+    wrong = ValueError(f"not a problem of the embedded world: {text!r}")
     parts = [part.split() for part in text.split(" ; ")]
     try:
-        (_, _, first), chain, question = parts[0], parts[1:-1], parts[-1]
+        (_, _, first), chain = parts[0], parts[1:-1]
         steps = tuple(Step(v, left, op, right) for v, _, left, op, right in chain)
-    except ValueError as error:
-        raise ValueError(f"not a problem of the embedded world: {text!r}") from error
-    used = {step.operator for step in steps}
-    domain = next(name for name, operators in DOMAINS.items() if used <= set(operators))
-    problem = Problem(int(first), steps, domain)
-    if problem.text != text or question[0] != "ask":
-        raise ValueError(f"not a problem of the embedded world: {text!r}")
+        used = {step.operator for step in steps}
+        domain = next(name for name, operators in DOMAINS.items() if used <= set(operators))
+        problem = Problem(DIGITS.index(first), steps, domain)
+    except (ValueError, StopIteration):
+        raise wrong from None
+    names = VARIABLES[: len(steps) + 1]
+    known = all(
+        step.variable == names[at]
+        and all(operand in DIGITS or operand in tuple(names[:at]) for operand in (step.left, step.right))
+        for at, step in enumerate(steps, start=1)
+    )
+    if not 1 <= len(steps) <= MAX_STEPS or not known or problem.text != text:
+        raise wrong
     return problem
