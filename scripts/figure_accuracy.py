@@ -33,7 +33,7 @@ def main(job: Any, report: Any) -> None:
         axes.set_title(benchmark, loc="left")
         axes.set_ylabel("problems")
         axes.grid(axis="x", visible=False)
-        axes.set_xticks(np.arange(len(bins)), bins)
+        axes.set_xticks(np.arange(len(bins)), bins, rotation=30, ha="right", rotation_mode="anchor")
     grid[-1, 0].set_xlabel("share of right answers among a problem's samples")
     handles, labels = grid[0, 0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=len(arms))

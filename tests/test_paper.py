@@ -42,7 +42,7 @@ def test_a_typed_number_is_found() -> None:
         (float("inf"), "k", ">64"),
         (0.0, "k", "<1"),
         (11.26, "k", "11.3"),
-        (float("nan"), "percent", "n/a"),
+        (float("nan"), "percent", "\N{EN DASH}"),
     ],
 )
 def test_rounding(value: float, rule: str, text: str) -> None:

@@ -323,7 +323,7 @@ def test_intervals_cover_the_truth(problems: int) -> None:
     ("difference", "expected"),
     [
         ([-1, -1, -2, -3], 0),
-        ([0, 0, 0, 0], 0),
+        ([-1, 0, 0, 0], 0),
         ([1, 1, 1, 1], math.inf),
         ([-1, -1, -1, 1], math.inf),
         ([1, -1, -1, -1], 2**0.5),
@@ -336,6 +336,10 @@ def test_intervals_cover_the_truth(problems: int) -> None:
 )
 def test_crossover(difference: list[float], expected: float) -> None:
     assert passk.crossover([1, 2, 4, 8], difference) == pytest.approx(expected)
+
+
+def test_level_curves_have_no_crossover() -> None:
+    assert math.isnan(passk.crossover([1, 2, 4, 8], [0, 0, 0, 0]))
 
 
 def hand_made(noise: list[float]) -> Curves:

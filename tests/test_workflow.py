@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from anatomy import tables
+
 ROOT = Path(__file__).resolve().parents[1]
 PARTS = ("Snakefile", "rules", "scripts", "config", "envs", "paper", "profiles", "tests/tiny")
 STUDY = "results/tiny"
@@ -202,11 +204,74 @@ def test_a_script_runs_alone(again: Path) -> None:
     assert target.read_bytes() == before
 
 
+# Additions --------------------------------------------------------------------------------------------
+
+
+def add_line(sheet: Path, name: str, **changes: str) -> None:
+    """Append a sheet's last line again, with another name and other changes."""
+    header, *lines = sheet.read_text().splitlines()
+    columns = header.split("\t")
+    row = dict(zip(columns, lines[-1].split("\t"), strict=True)) | {columns[0]: name} | changes
+    sheet.write_text("\n".join([header, *lines, "\t".join(row[column] for column in columns)]) + "\n")
+
+
+def test_an_arm_is_a_line(again: Path) -> None:
+    add_line(again / "tests/tiny/arms.tsv", "twin", model="base", condition="plain", base="base")
+    jobs = planned(again)
+    assert {rule: jobs.get(rule, 0) for rule in ("pretrain", "train", "sample", "grade", "count")} == {
+        "pretrain": 0, "train": 0, "sample": 3, "grade": 3, "count": 3,
+    }  # fmt: skip
+
+
+def test_a_run_is_a_line(again: Path) -> None:
+    add_line(again / "tests/tiny/runs.tsv", "longer", steps="8", seeds="0")
+    add_line(again / "tests/tiny/arms.tsv", "longer", model="longer", condition="plain", base="base")
+    jobs = planned(again)
+    assert jobs["train"] == 1 and jobs["sample"] == 3 and "pretrain" not in jobs
+
+
+def test_a_benchmark_is_a_line(again: Path) -> None:
+    add_line(again / "tests/tiny/benchmarks.tsv", "longest", splits_steps="6")
+    jobs = planned(again)
+    assert jobs["world"] == 1 and jobs["sample"] == 4 and not {"pretrain", "train"} & set(jobs)
+
+
+def test_real_benchmarks_go_through_the_same_rules(tmp_path: Path) -> None:
+    folder = Path(os.environ.get("ANATOMY_BENCHMARKS", ROOT.parent / "shared/benchmarks"))
+    if not folder.is_dir():
+        pytest.skip(f"the real test sets are not at {folder}")
+    study = copy_repository(tmp_path / "real")
+    done = subprocess.run(
+        [
+            sys.executable,
+            "-m",
+            "snakemake",
+            "--cores",
+            "2",
+            "--config",
+            f"benchmarks_folder={folder}",
+            "--",
+            "benchmarks",
+        ],
+        cwd=study,
+        text=True,
+        capture_output=True,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    problems = [tables.read(p, "problems") for p in sorted((study / "results/embedded/problems").glob("*"))]
+    assert sum(map(len, problems)) == 2836
+    prompts = [tables.read(p, "prompts") for p in sorted((study / "results/embedded/prompts").glob("*"))]
+    conditions = [frame["condition"].value_counts() for frame in prompts]
+    assert sum(int(counts["plain"]) for counts in conditions) == 2836
+    assert sum(int(counts.get("partial-4", 0)) for counts in conditions) == 2796
+    assert "40 of them without a solution" in done.stderr
+
+
 # Killed at any moment ---------------------------------------------------------------------------------
 
 
-def kill_when(folder: Path, glob: str, *targets: str) -> None:
-    """Start the workflow and kill its whole process group as soon as a file appears."""
+def kill_when(folder: Path, glob: str, *targets: str, count: int = 1) -> None:
+    """Start the workflow and kill its whole process group as soon as some files have appeared."""
     process = subprocess.Popen(
         command(*targets),
         cwd=folder,
@@ -215,7 +280,7 @@ def kill_when(folder: Path, glob: str, *targets: str) -> None:
         start_new_session=True,
     )
     deadline = time.monotonic() + 120
-    while not list(folder.glob(glob)):
+    while len(list(folder.glob(glob))) < count:
         assert process.poll() is None, f"the workflow ended before {glob} appeared"
         assert time.monotonic() < deadline, f"{glob} did not appear"
         time.sleep(0.02)
@@ -230,14 +295,14 @@ def test_killed_and_continued_ends_in_the_same_study(finished: Path, tmp_path: P
     assert not (folder / f"{STUDY}/models/base/seed-0").exists()
     kill_when(folder, f"{work}/grpo/seed-*/checkpoint-2/complete", "all")
     assert digests(folder).keys() == {f"{STUDY}/models/base/seed-0/step-40"}
-    kill_when(folder, f"{STUDY}/samples/**/shard-000.parquet", "all")
+    kill_when(folder, f"{STUDY}/samples/**/shard-000.parquet", "all", count=4)
     shards = list(folder.glob(f"{STUDY}/samples/**/shard-000.parquet"))
     kept = {path: path.stat().st_mtime_ns for path in shards}
     done = snakemake(folder, "all")
     assert done.returncode == 0, done.stdout[-5000:]
-    assert kept and all(path.stat().st_mtime_ns == at for path, at in kept.items()), (
-        "a finished shard was redone"
-    )
+    # Only the jobs in flight, at most one a core, may have written their file and not yet be recorded.
+    redone = [path for path, at in kept.items() if path.stat().st_mtime_ns != at]
+    assert len(kept) >= 4 and len(redone) <= 2, f"finished shards were redone: {redone}"
     assert not list(folder.glob(f"{STUDY}/**/.partial-*")), "half-written files were left behind"
     assert digests(folder) == digests(finished)
     numbers = f"{STUDY}/numbers.json"

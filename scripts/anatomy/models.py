@@ -29,6 +29,8 @@ from anatomy.errors import AnatomyError
 logging.disable_progress_bar()
 
 MANIFEST = "manifest.json"
+_WORDS = "word-level"
+"""Marks a model whose tokenizer is ``word_tokenizer``."""
 _PAD, _END = "<pad>", "<eos>"
 
 
@@ -70,6 +72,8 @@ def save(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, folder: str
     folder = Path(folder)
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
+    if isinstance(tokenizer.backend_tokenizer.model, WordLevel):
+        (folder / _WORDS).touch()
     write_manifest(folder)
 
 
@@ -89,7 +93,7 @@ def load(folder: str | Path) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
 def load_tokenizer(folder: str | Path) -> PreTrainedTokenizerBase:
     """Read a tokenizer as itself: for ours, AutoTokenizer would choose that of the architecture."""
     folder = Path(folder)
-    ours = json.loads((folder / "config.json").read_text()).get("vocab_size", 0) < 1000
+    ours = (folder / _WORDS).exists()
     kind = PreTrainedTokenizerFast if ours else AutoTokenizer
     tokenizer: PreTrainedTokenizerBase = kind.from_pretrained(folder)
     return tokenizer

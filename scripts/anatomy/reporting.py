@@ -36,7 +36,7 @@ def shown(value: float, rule: str, largest: float | None = None) -> str:
     two decimals; plain: as it is; k: a number of samples, where inf means beyond the largest k.
     """
     if math.isnan(value):
-        return "n/a"
+        return "\N{EN DASH}"
     if rule == "percent":
         return f"{100 * value:.1f}"
     if rule == "points":
