@@ -73,11 +73,11 @@ def resolve(target: str, configfiles: list[Path]) -> Any:
     Nothing is run, and no upstream file is made. Raises AnatomyError where no rule makes the target.
     """
     # Snakemake is needed here only: a script that it runs itself does not import it.
+    import snakemake.api  # noqa: F401  (first, since the modules import each other)
+    from snakemake.dag import DAG
+    from snakemake.jobs import Job
     from snakemake.settings import types as settings
     from snakemake.workflow import Workflow
-
-    from snakemake.dag import DAG  # isort: skip  (only importable after the workflow's module)
-    from snakemake.jobs import Job  # isort: skip
 
     snakefile = Path(__file__).resolve().parents[1] / "Snakefile"
     workflow = Workflow(
