@@ -8,6 +8,7 @@ and Snakemake is asked for that file's rule, inputs and params; nothing else of 
 """
 
 import argparse
+import errno
 import sys
 import threading
 import warnings
@@ -49,6 +50,11 @@ def run(main: Callable[[Any, Callable[[str], None]], None], snakemake: Any | Non
         except AnatomyError as error:
             tee.line(f"error: {error}")
             sys.exit(1)
+        except OSError as error:
+            if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+                raise
+            tee.line(f"error: {error.strerror}: free some space and run again; nothing half-written is kept")
+            sys.exit(1)
 
 
 def _alone() -> Any:
@@ -81,11 +87,13 @@ def resolve(target: str, configfiles: list[Path]) -> Any:
 
     snakefile = Path(__file__).resolve().parents[1] / "Snakefile"
     workflow = Workflow(
-        settings.ConfigSettings(configfiles=tuple(configfiles)),
-        settings.ResourceSettings(cores=1),
-        settings.WorkflowSettings(),
-        settings.StorageSettings(),
-        settings.DAGSettings(rerun_triggers=frozenset()),
+        config_settings=settings.ConfigSettings(configfiles=tuple(configfiles)),
+        resource_settings=settings.ResourceSettings(cores=1),
+        workflow_settings=settings.WorkflowSettings(),
+        logger_manager=None,
+        storage_settings=settings.StorageSettings(),
+        dag_settings=settings.DAGSettings(rerun_triggers=frozenset()),
+        deployment_settings=settings.DeploymentSettings(),
         storage_provider_settings={},
     )
     workflow.include(snakefile)

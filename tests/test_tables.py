@@ -309,3 +309,28 @@ def test_identity_refuses_what_is_cut_off(tmp_path: Path) -> None:
     path.write_bytes(path.read_bytes()[:-5])
     with pytest.raises(AnatomyError, match=r"cut\.parquet"):
         tables.identity(path)
+
+
+def test_a_full_disk_leaves_no_file(tmp_path: Path) -> None:
+    """A limit on file size stands for the disk: the write fails in the middle in the same way."""
+    code = """
+import resource, signal, sys
+from anatomy import tables
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (2000, 2000))
+rows = [{"problem": f"p{i}", "benchmark": "b", "condition": "c", "template": "t",
+         "prompt": str(i) * 50, "prefix": ""} for i in range(5000)]
+try:
+    tables.write(sys.argv[1], "prompts", rows)
+except OSError as error:
+    print("OSError", error.errno)
+"""
+    target = tmp_path / "prompts.parquet"
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(target)],
+        env={**os.environ, "PYTHONPATH": str(Path(tables.__file__).parents[1])},
+        text=True,
+        capture_output=True,
+    )
+    assert "OSError" in done.stdout, done.stdout + done.stderr
+    assert list(tmp_path.iterdir()) == []
