@@ -147,7 +147,7 @@ def main() -> None:
     parser.add_argument("--n", type=int, default=128)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--max-new-tokens", type=int, default=128)
-    parser.add_argument("--batches", type=int, nargs="+", default=[128, 256, 512, 1024], help="of generate")
+    parser.add_argument("--batches", type=int, nargs="+", default=[64, 128, 256, 512], help="of generate")
     parser.add_argument("--rows", type=int, nargs="+", default=[256, 512, 1024], help="of the engine")
     parser.add_argument("--rounds", type=int, default=2)
     arguments = parser.parse_args()
