@@ -373,3 +373,13 @@ def test_create_makes_the_shape_that_it_is_asked_for() -> None:
     assert model.config.num_key_value_heads == 2 and len(model.model.layers) == 3
     assert model.model.embed_tokens.weight.shape == (WORDS, 32)
     assert (model.config.pad_token_id, model.config.eos_token_id) == (PAD, END)
+
+
+def test_a_model_with_a_sliding_window_is_refused() -> None:
+    config = Qwen2Config(
+        vocab_size=20, hidden_size=16, num_hidden_layers=2, num_attention_heads=2, num_key_value_heads=1,
+        intermediate_size=16, use_sliding_window=True, sliding_window=4, max_window_layers=1,
+    )  # fmt: skip
+    model = Qwen2ForCausalLM(config)
+    with pytest.raises(ValueError, match="sliding-window"):
+        decode(model, [[3]], np.zeros((1, 1, 2), np.float32), Sampling(max_new_tokens=2), [1], 0)

@@ -215,11 +215,15 @@ def decode(
 
     uniforms: (P, g, T) numbers in [0, 1), one for each token that may be drawn; they alone decide the
     samples, together with the model. T must be ``sampling.max_new_tokens``.
-    Raises ValueError where the shapes do not fit or a prompt is empty.
+    Raises ValueError where the shapes do not fit, a prompt is empty, or the model has a sliding window.
     """
     count, group, steps = uniforms.shape
     if count != len(prompts) or steps != sampling.max_new_tokens or not all(map(len, prompts)):
         raise ValueError(f"uniforms {uniforms.shape} do not fit {len(prompts)} non-empty prompts")
+    if "sliding_attention" in (getattr(model.config, "layer_types", None) or []):
+        raise ValueError(
+            "models with sliding-window attention cannot be decoded: their window is not applied"
+        )
     device = model.device
     rows = count * group
     tokens = torch.full((rows, steps), pad, dtype=torch.long, device=device)
