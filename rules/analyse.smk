@@ -17,13 +17,16 @@ rule table:
         mem_mb=2000,
         runtime=30,
     params:
-        cells=cells,
-        pairs=lambda wildcards: STUDY.pairs_of(
-            STUDY.artifacts["tables"][wildcards.table]
-        ),
+        analysis=analysis_of,
+        sources=lambda wildcards: sources("tables", wildcards.table),
+        pairs=lambda wildcards: STUDY.pairs_of(artifact(wildcards)),
+        arms=lambda wildcards: arm_facts(artifact(wildcards)),
+        facts=lambda wildcards: STUDY.facts() if wildcards.table == "study" else {},
+        options=lambda wildcards: artifact(wildcards).get("options", {}),
         seed=config["seed"],
         statistics=config["statistics"],
-        study=lambda wildcards: STUDY.facts() if wildcards.table == "study" else {},
-        stamp=stamp("table", "scripts/table_{table}.py"),
+        stamp=stamp(
+            "table", "scripts/table.py", "scripts/anatomy/analyses/{analysis}.py"
+        ),
     script:
-        "../scripts/table_{wildcards.table}.py"
+        "../scripts/table.py"

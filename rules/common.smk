@@ -67,26 +67,41 @@ wildcard_constraints:
     run="|".join(STUDY.runs) or "none",
     table="|".join(STUDY.artifacts["tables"]),
     figure="|".join(STUDY.artifacts["figures"]),
+    other="|".join(STUDY.arms),
+    scorer="|".join(STUDY.arms),
+    text="|".join([*STUDY.arms, "gold"]),
     seed=r"\d+",
+    other_seed=r"\d+",
+    text_seed=r"\d+",
     shard=r"\d{3}",
+    piece=r"shard-\d{3}|extra-.+-\d+",
 
 
-def stamp(rule, script):
+def stamp(rule, *scripts):
     """Return a params function: a digest of all that a job's result depends on besides its own params.
 
-    That is the content of its inputs and the code that its script can reach; never a file's time, a commit
+    That is the content of its inputs and the code that its scripts can reach; never a file's time, a commit
     or a file that the job does not use. Snakemake runs a job again when a param has changed; it does not
     compare params that take ``input``, so the rule's inputs are looked up here.
     """
 
     def digest(wildcards):
         named = dict(wildcards)
+        if "table" in named:
+            named["analysis"] = analysis_of(wildcards)
         inputs = workflow.get_rule(rule).expand_input(named)[0]
         return provenance.stamp(
-            ROOT / script.format(**named), [Path(str(name)) for name in inputs]
+            [ROOT / script.format(**named) for script in scripts],
+            [Path(str(name)) for name in inputs],
         )
 
     return digest
+
+
+def models_from(source):
+    """Return a constraint on wildcards: the models of a source."""
+    named = [model.model for model in STUDY.models.values() if model.source == source]
+    return "|".join(named) or "none"
 
 
 def models_folder(model, seed):
@@ -110,31 +125,150 @@ def conditions(wildcards):
     return sorted({"plain", *partial, *used})
 
 
-def counts(arms):
-    """Return the counts of arms, over all of their seeds and the study's benchmarks."""
-    return [
-        f"{R}/counts/{arm}/seed-{seed}/{benchmark}.parquet"
-        for arm in arms
-        for seed in STUDY.seeds(arm)
-        for benchmark in STUDY.tests
-    ]
+# What tables and figures are made from: one dictionary a file, with its kind, path and names.
 
 
-def needs(kind, name):
-    """Return the inputs of a table or figure, as config/artifacts.yaml declares them."""
+def counts_source(arm, seed, benchmark):
+    return {
+        "kind": "counts",
+        "path": f"{R}/counts/{arm}/seed-{seed}/{benchmark}.parquet",
+        "arm": arm,
+        "seed": seed,
+        "benchmark": benchmark,
+    }
+
+
+def counts_sources(arms, benchmarks):
+    """Yield the counts of arms, over all of their seeds and of their benchmarks those that are wanted."""
+    for arm in arms:
+        for seed in STUDY.seeds(arm):
+            for benchmark in STUDY.tests_of(arm):
+                if benchmark in benchmarks:
+                    yield counts_source(arm, seed, benchmark)
+
+
+def extra_sources(pairs, benchmarks):
+    """Yield the further counts of both arms of each pair, on the problems where they disagree."""
+    for arm, base in pairs:
+        for seed in STUDY.seeds(arm):
+            other = STUDY.seed_beside(base, seed)
+            for benchmark in set_order(STUDY.tests_of(arm), STUDY.tests_of(base)):
+                if benchmark not in benchmarks:
+                    continue
+                names = {"kind": "extra", "arm": arm, "base": base, "seed": seed}
+                for of, mine, against in (
+                    ("arm", (arm, seed), (base, other)),
+                    ("base", (base, other), (arm, seed)),
+                ):
+                    yield {
+                        **names,
+                        "path": f"{R}/counts/{mine[0]}/seed-{mine[1]}/{benchmark}"
+                        f"/extra-{against[0]}-{against[1]}.parquet",
+                        "benchmark": benchmark,
+                        "of": of,
+                    }
+
+
+def set_order(first, second):
+    return [name for name in first if name in second]
+
+
+def score_sources(texts, benchmarks):
+    """Yield the scores of each text (an arm, or gold) under its scorer, and the verdicts on it."""
+    for scorer, text in texts:
+        arm = scorer if text == "gold" else text
+        for seed in STUDY.seeds(arm):
+            for benchmark in set_order(STUDY.tests_of(scorer), STUDY.tests_of(arm)):
+                if benchmark not in benchmarks:
+                    continue
+                names = {"seed": seed, "benchmark": benchmark}
+                path = f"{R}/scores/{scorer}/seed-{STUDY.seed_beside(scorer, seed)}"
+                yield {
+                    **names,
+                    "kind": "scores",
+                    "path": f"{path}/{text}/seed-{seed}/{benchmark}.parquet",
+                    "scorer": scorer,
+                    "text": text,
+                }
+
+
+def verdict_sources(texts, benchmarks):
+    """Yield the verdicts on each text that is an arm's, once."""
+    arms = dict.fromkeys(text for _, text in texts if text != "gold")
+    for source in counts_sources(arms, benchmarks):
+        folder = source["path"].replace(f"{R}/counts/", f"{R}/verdicts/")
+        for shard in SHARDS:
+            yield {
+                **source,
+                "kind": "verdicts",
+                "path": f"{folder.removesuffix('.parquet')}/shard-{shard:03d}.parquet",
+            }
+
+
+def sources(kind, name):
+    """Return what a table or figure is made from, as config/artifacts.yaml declares it."""
     artifact = STUDY.artifacts[kind][name]
-    files = [f"{R}/tables/{table}.csv" for table in artifact.get("tables", [])]
-    if "counts" in artifact.get("needs", []):
-        files += counts(STUDY.arms_of(artifact))
-    if "problems" in artifact.get("needs", []):
-        files += [f"{R}/problems/{name}.parquet" for name in STUDY.tests]
-    if "training" in artifact.get("needs", []):
-        files += [
-            f"{R}/training/{run.run}/seed-{seed}.parquet"
+    wanted = artifact.get("needs", [])
+    benchmarks = artifact.get("benchmarks", STUDY.tests)
+    found = [
+        {"kind": "tables", "path": f"{R}/tables/{table}.csv", "table": table}
+        for table in artifact.get("tables", [])
+    ]
+    if "counts" in wanted:
+        found += counts_sources(STUDY.arms_of(artifact), benchmarks)
+    if "extra" in wanted:
+        found += extra_sources(STUDY.pairs_of(artifact), benchmarks)
+    if "scores" in wanted:
+        found += score_sources(artifact["texts"], benchmarks)
+        found += verdict_sources(artifact["texts"], benchmarks)
+    if "problems" in wanted:
+        found += [
+            {
+                "kind": "problems",
+                "path": f"{R}/problems/{name}.parquet",
+                "benchmark": name,
+            }
+            for name in STUDY.tests
+        ]
+    if "training" in wanted:
+        found += [
+            {
+                "kind": "training",
+                "path": f"{R}/training/{run.run}/seed-{seed}.parquet",
+                "run": run.run,
+                "seed": seed,
+            }
             for run in STUDY.runs.values()
             for seed in run.seeds
         ]
-    return files
+    return found
+
+
+def needs(kind, name):
+    """Return the files that a table or figure is made from."""
+    return [source["path"] for source in sources(kind, name)]
+
+
+def artifact(wildcards):
+    return STUDY.artifacts["tables"][wildcards.table]
+
+
+def analysis_of(wildcards):
+    """Return the name of the module that makes a table."""
+    return artifact(wildcards).get("analysis", wildcards.table)
+
+
+def arm_facts(artifact):
+    """Return what analyses may know about the arms that an artifact covers."""
+    return {
+        arm: {
+            "model": STUDY.arms[arm].model,
+            "step": STUDY.step(arm),
+            "condition": STUDY.arms[arm].condition,
+            "base": STUDY.arms[arm].base,
+        }
+        for arm in STUDY.arms_of(artifact)
+    }
 
 
 def table_files():
@@ -185,29 +319,89 @@ def field_names(wildcards):
     return {name: getattr(row, name) for name in names.split()}
 
 
-def pretraining(wildcards):
+SHAPE = ("hidden", "layers", "heads", "kv_heads", "inner")
+
+
+def supervised(wildcards):
     model = STUDY.models[wildcards.model]
-    preset = config["presets"]["pretraining"][model.preset]
-    return {**preset, "steps": model.steps}
+    preset = config["presets"]["supervised"][model.preset]
+    settings = {k: v for k, v in preset.items() if k not in (*SHAPE, "mixture")}
+    return {**settings, "steps": model.steps}
+
+
+def supervised_preset(wildcards):
+    return config["presets"]["supervised"][STUDY.models[wildcards.model].preset]
+
+
+def shape(wildcards):
+    return {name: supervised_preset(wildcards)[name] for name in SHAPE}
 
 
 def run_row(wildcards):
     return STUDY.runs[wildcards.run]
 
 
+def model_row(wildcards):
+    return STUDY.models[wildcards.model]
+
+
+def checkpoint_of(model):
+    return f"step-{STUDY.last_step(model)}"
+
+
 def start_folder(wildcards):
-    start = run_row(wildcards).start
-    return models_folder(start, STUDY.models[start].seed)
+    row = run_row(wildcards) if "run" in wildcards.keys() else model_row(wildcards)
+    return models_folder(row.start, STUDY.models[row.start].seed)
+
+
+def taught(table):
+    """Return an input function: a teacher's samples, or verdicts on them, on the student's problems."""
+
+    def files(wildcards):
+        row = model_row(wildcards)
+        folder = f"{R}/{table}/{row.teacher}/seed-{STUDY.seeds(row.teacher)[0]}"
+        return [
+            f"{folder}/{row.benchmark}/shard-{shard:03d}.parquet" for shard in SHARDS
+        ]
+
+    return files
 
 
 def reinforcement(wildcards):
     run = run_row(wildcards)
-    return {**config["presets"]["reinforcement"][run.preset], "steps": run.steps}
+    preset = config["presets"]["reinforcement"][run.preset]
+    return {**preset, "algorithm": run.algorithm, "steps": run.steps}
 
 
 def sampling(wildcards):
     names = ("temperature", "top_p", "max_new_tokens")
-    return {name: config["sampling"][name] for name in names}
+    settings = {name: config["sampling"][name] for name in names}
+    temperature = STUDY.temperature(wildcards.arm)
+    return settings if temperature is None else {**settings, "temperature": temperature}
+
+
+def temperature_file(wildcards):
+    """Return where a matched arm's temperature stands; nothing for an arm whose temperature is given."""
+    if STUDY.matched(wildcards.arm) is None:
+        return []
+    return f"{R}/temperatures/{wildcards.arm}/seed-{wildcards.seed}/{wildcards.benchmark}.json"
+
+
+def matched_counts(wildcards):
+    other = STUDY.matched(wildcards.arm)
+    return counts_source(
+        other, STUDY.seed_beside(other, int(wildcards.seed)), wildcards.benchmark
+    )["path"]
+
+
+def disagreeing_counts(wildcards):
+    return [
+        counts_source(arm, seed, wildcards.benchmark)["path"]
+        for arm, seed in (
+            (wildcards.arm, wildcards.seed),
+            (wildcards.other, wildcards.other_seed),
+        )
+    ]
 
 
 def shards(table):
@@ -217,8 +411,14 @@ def shards(table):
     )
 
 
-def cells(wildcards):
-    """Return (arm, seed, benchmark) of each counts file among a table's inputs, in their order."""
-    files = needs("tables", wildcards.table)
-    inside = [Path(name).parts for name in files if f"{R}/counts/" in name]
-    return [(p[-3], int(p[-2].removeprefix("seed-")), Path(p[-1]).stem) for p in inside]
+def scored_texts(wildcards):
+    if wildcards.text == "gold":
+        return []
+    folder = f"{R}/samples/{wildcards.text}/seed-{wildcards.text_seed}"
+    return [
+        f"{folder}/{wildcards.benchmark}/shard-{shard:03d}.parquet" for shard in SHARDS
+    ]
+
+
+def text_condition(wildcards):
+    return "plain" if wildcards.text == "gold" else STUDY.arms[wildcards.text].condition

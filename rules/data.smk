@@ -2,6 +2,12 @@
 
 
 rule world:
+    input:
+        lambda wildcards: (
+            f"{R}/problems/{benchmark_row(wildcards).taken_from}.parquet"
+            if benchmark_row(wildcards).taken_from
+            else []
+        ),
     output:
         f"{R}/problems/{{benchmark}}.parquet",
     log:

@@ -3,15 +3,15 @@
 
 rule grade:
     input:
-        samples=f"{R}/samples/{{arm}}/seed-{{seed}}/{{benchmark}}/shard-{{shard}}.parquet",
+        samples=f"{R}/samples/{{arm}}/seed-{{seed}}/{{benchmark}}/{{piece}}.parquet",
         problems=f"{R}/problems/{{benchmark}}.parquet",
         prompts=f"{R}/prompts/{{benchmark}}.parquet",
     output:
-        f"{R}/verdicts/{{arm}}/seed-{{seed}}/{{benchmark}}/shard-{{shard}}.parquet",
+        f"{R}/verdicts/{{arm}}/seed-{{seed}}/{{benchmark}}/{{piece}}.parquet",
     log:
-        f"{R}/logs/grade/{{arm}}/seed-{{seed}}/{{benchmark}}/shard-{{shard}}.log",
+        f"{R}/logs/grade/{{arm}}/seed-{{seed}}/{{benchmark}}/{{piece}}.log",
     benchmark:
-        f"{R}/benchmarks/grade/{{arm}}/seed-{{seed}}/{{benchmark}}/shard-{{shard}}.tsv"
+        f"{R}/benchmarks/grade/{{arm}}/seed-{{seed}}/{{benchmark}}/{{piece}}.tsv"
     conda:
         "../envs/analysis.yaml"
     threads: 1
@@ -43,7 +43,22 @@ rule count:
         mem_mb=1000,
         runtime=10,
     params:
-        n=config["sampling"]["n"],
+        n=lambda wildcards: STUDY.samples(wildcards.benchmark),
         stamp=stamp("count", "scripts/count.py"),
     script:
         "../scripts/count.py"
+
+
+use rule count as recount with:
+    input:
+        samples=f"{R}/samples/{{arm}}/seed-{{seed}}/{{benchmark}}/extra-{{other}}-{{other_seed}}.parquet",
+        verdicts=f"{R}/verdicts/{{arm}}/seed-{{seed}}/{{benchmark}}/extra-{{other}}-{{other_seed}}.parquet",
+    output:
+        f"{R}/counts/{{arm}}/seed-{{seed}}/{{benchmark}}/extra-{{other}}-{{other_seed}}.parquet",
+    log:
+        f"{R}/logs/recount/{{arm}}/seed-{{seed}}/{{benchmark}}/extra-{{other}}-{{other_seed}}.log",
+    benchmark:
+        f"{R}/benchmarks/recount/{{arm}}/seed-{{seed}}/{{benchmark}}/extra-{{other}}-{{other_seed}}.tsv"
+    params:
+        n=config["sampling"]["extra"],
+        stamp=stamp("recount", "scripts/count.py"),

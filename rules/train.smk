@@ -1,4 +1,4 @@
-"""Models: base models from scratch, and reinforcement learning from them."""
+"""Models: from scratch, distilled from a teacher, and reinforcement learning from a start model."""
 
 
 rule pretrain:
@@ -10,10 +10,11 @@ rule pretrain:
     benchmark:
         f"{R}/benchmarks/pretrain/{{model}}/seed-{{seed}}.tsv"
     wildcard_constraints:
-        model="|".join(STUDY.models) or "none",
+        model=models_from("pretrain"),
+    priority: 20
     conda:
         "../envs/train.yaml"
-    threads: 2
+    threads: 1
     resources:
         mem_mb=3000,
         runtime=60,
@@ -22,12 +23,45 @@ rule pretrain:
         seed=lambda wildcards: int(wildcards.seed),
         study_seed=config["seed"],
         steps=config["world"]["steps"],
-        mixture=config["world"]["mixture"],
-        config=pretraining,
+        mixture=lambda wildcards: supervised_preset(wildcards)["mixture"],
+        shape=shape,
+        config=supervised,
         work=f"{R}/work/{{model}}/seed-{{seed}}",
         stamp=stamp("pretrain", "scripts/pretrain.py"),
     script:
         "../scripts/pretrain.py"
+
+
+rule distill:
+    input:
+        start=start_folder,
+        prompts=lambda wildcards: f"{R}/prompts/{model_row(wildcards).benchmark}.parquet",
+        samples=taught("samples"),
+        verdicts=taught("verdicts"),
+    output:
+        model=directory(f"{R}/models/{{model}}/seed-{{seed}}"),
+        log=f"{R}/training/{{model}}/seed-{{seed}}.parquet",
+    log:
+        f"{R}/logs/distill/{{model}}/seed-{{seed}}.log",
+    benchmark:
+        f"{R}/benchmarks/distill/{{model}}/seed-{{seed}}.tsv"
+    wildcard_constraints:
+        model=models_from("distill"),
+    conda:
+        "../envs/train.yaml"
+    threads: 1
+    resources:
+        mem_mb=3000,
+        runtime=60,
+    params:
+        name=lambda wildcards: wildcards.model,
+        seed=lambda wildcards: int(wildcards.seed),
+        start_checkpoint=lambda wildcards: checkpoint_of(model_row(wildcards).start),
+        config=supervised,
+        work=f"{R}/work/{{model}}/seed-{{seed}}",
+        stamp=stamp("distill", "scripts/distill.py"),
+    script:
+        "../scripts/distill.py"
 
 
 rule train:
@@ -52,9 +86,10 @@ rule train:
     params:
         run=lambda wildcards: wildcards.run,
         seed=lambda wildcards: int(wildcards.seed),
-        start_step=lambda wildcards: STUDY.last_step(run_row(wildcards).start),
+        start_checkpoint=lambda wildcards: checkpoint_of(run_row(wildcards).start),
         grader=lambda wildcards: STUDY.benchmarks[run_row(wildcards).benchmark].grader,
         exports=lambda wildcards: STUDY.exports(wildcards.run),
+        tokens=lambda wildcards: run_row(wildcards).tokens,
         config=reinforcement,
         work=f"{R}/work/{{run}}/seed-{{seed}}",
         stamp=stamp("train", "scripts/train.py"),

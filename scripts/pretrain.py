@@ -1,21 +1,22 @@
-"""Train a base model from scratch on the world's text."""
+"""Train a model from scratch on the world's text."""
 
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from anatomy import tables, training, world
+from anatomy import pretraining, tables, training, world
 from job import run
 
 
 def main(job: Any, report: Any) -> None:
     p = job.params
     torch.set_num_threads(job.threads)
-    log = training.pretrain(
+    log = pretraining.pretrain(
         world.documents(p.study_seed, world.Mixture(**p.mixture), p.steps, list(world.DOMAINS)),
         world.VOCABULARY,
-        training.Pretraining(**p.config),
+        pretraining.Shape(**p.shape),
+        pretraining.Optimisation(**p.config),
         p.seed,
         Path(p.work),
         Path(job.output.model),

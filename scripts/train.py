@@ -5,7 +5,7 @@ from typing import Any
 
 import torch
 
-from anatomy import grading, tables, training
+from anatomy import grading, reinforcement, tables, training
 from job import run
 
 
@@ -20,12 +20,14 @@ def main(job: Any, report: Any) -> None:
     rows = [
         {**row, "prompt": prompts[row["problem"]]} for row in tables.records(job.input.problems, "problems")
     ]
-    log = training.reinforce(
-        Path(job.input.start) / f"step-{p.start_step}",
+    value = reinforcement.Value(**p.config["value"]) if "value" in p.config else None
+    log = reinforcement.reinforce(
+        Path(job.input.start) / p.start_checkpoint,
         rows,
         lambda row, completion, truncated: grading.reward(p.grader, row, completion, truncated),
-        training.Reinforcement(**p.config),
+        reinforcement.Reinforcement(**{**p.config, "value": value}),
         p.exports,
+        p.tokens,
         p.seed,
         Path(p.work),
         Path(job.output.model),

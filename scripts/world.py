@@ -1,13 +1,25 @@
-"""Draw a split of the embedded world."""
+"""Draw a split of the embedded world, or take a part of another split."""
 
 from typing import Any
 
 from anatomy import scaffold, tables, world
+from anatomy.errors import AnatomyError
 from job import run
 
 
 def main(job: Any, report: Any) -> None:
     p = job.params
+    if job.input:
+        found = [
+            {**row, "benchmark": p.benchmark}
+            for row in tables.records(job.input[0], "problems")
+            if row["difficulty"] in p.steps and row["domain"] in p.domains
+        ]
+        if len(found) < p.problems:
+            raise AnatomyError(f"{job.input[0]}: {len(found)} problems fit, {p.problems} are wanted")
+        tables.write(job.output[0], "problems", found[: p.problems])
+        report(f"{p.problems} of {len(found)} problems that fit")
+        return
     drawn = world.problems(p.seed, p.benchmark, p.problems, p.steps, p.domains, p.side)
     tables.write(
         job.output[0],

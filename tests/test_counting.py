@@ -21,7 +21,9 @@ def streams(spec: dict[str, list[tuple[str, bool | None, int]]]) -> tuple[Rows, 
     verdicts: Rows = []
     for problem, completions in spec.items():
         for sample, (verdict, derivation, tokens) in enumerate(completions):
-            samples.append({"problem": problem, "sample": sample, "tokens": tokens})
+            samples.append(
+                {"problem": problem, "sample": sample, "tokens": tokens, "entropy": 0.5, "temperature": 1.0}
+            )
             verdicts.append(
                 {"problem": problem, "sample": sample, "verdict": verdict, "derivation_right": derivation}
             )

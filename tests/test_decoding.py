@@ -301,21 +301,6 @@ def test_a_truncated_completion_is_recorded_as_truncated(sampler: TransformersEn
         assert (short.finish_reason == "stop") == (len(short.completion.split()) < short.tokens)
 
 
-def test_score_is_the_log_probability_of_a_sample_that_ended(sampler: TransformersEngine) -> None:
-    text = {prompt.problem: prompt.text for prompt in ASKED}
-    # A random model may draw the padding token, which has no text.
-    ended = [
-        c
-        for c in table(sampler).values()
-        if c.finish_reason == "stop" and len(c.completion.split()) == c.tokens - 1
-    ]
-    assert len(ended) > 10
-    scores = sampler.score([text[c.problem] for c in ended], [c.completion for c in ended])
-    assert scores == pytest.approx([c.logprob for c in ended], abs=1e-4)
-    with pytest.raises(ValueError, match="zip"):
-        sampler.score(["w1"], ["w2", "w3"])
-
-
 # Models on disk -----------------------------------------------------------------------------------------
 
 

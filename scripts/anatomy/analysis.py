@@ -1,13 +1,18 @@
-"""Statistics of a study: from the counts of its arms to the rows of its tables."""
+"""What analyses work with: the counts of arms, paired by problem, and everything else a table is made from.
 
-from collections.abc import Mapping, Sequence
+Each module of ``anatomy.analyses`` has the name of a table and one function, ``rows``, that turns ``Inputs``
+into the table's rows.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from anatomy import passk, tables
+from anatomy import passk, reporting, tables
 from anatomy.errors import AnatomyError
 from anatomy.passk import Counts, Curves
 from anatomy.rng import generator
@@ -18,195 +23,103 @@ TARGETS = ("answer", "derivation")
 Cells = Mapping[str, Mapping[str, Mapping[int, pd.DataFrame]]]
 """benchmark -> arm -> training seed -> counts, a benchmark's all with the same problems in the same order."""
 
+Rows = list[dict[str, Any]]
 
-def cells(files: Sequence[str | Path], names: Sequence[tuple[str, int, str]]) -> Cells:
-    """Read counts files into cells; ``names`` gives (arm, seed, benchmark) of each file.
+
+@dataclass(frozen=True)
+class Inputs:
+    """All that an analysis may read."""
+
+    cells: Cells = field(default_factory=dict)
+    pairs: Sequence[tuple[str, str]] = ()
+    """(arm, base) pairs that are compared, problem by problem."""
+    arms: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """Facts about each arm: model, algorithm, step, condition, temperature, base, label."""
+    files: Mapping[str, Sequence[Mapping[str, Any]]] = field(default_factory=dict)
+    """Other inputs by kind (problems, training, scores, tables ...): ``path`` and the names in it."""
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    """The study's settings that the paper quotes."""
+    options: Mapping[str, Any] = field(default_factory=dict)
+    """The table's own settings, from config/artifacts.yaml."""
+    seed: int = 0
+    draws: int = 2000
+    level: float = 0.95
+
+    def table(self, name: str, columns: Sequence[str] = ()) -> pd.DataFrame:
+        """Return another table of the study that this one is made from."""
+        (file,) = (file for file in self.files["tables"] if file["table"] == name)
+        return reporting.read_csv(file["path"], columns)
+
+    def panels(self) -> Iterator[tuple[str, str]]:
+        """Yield each benchmark with each target that all of its arms were checked for."""
+        for benchmark, arms in self.cells.items():
+            frames = [frame for seeds in arms.values() for frame in seeds.values()]
+            for target in TARGETS:
+                if not any(frame[target].isna().any() for frame in frames):
+                    yield benchmark, target
+
+    def pairs_on(self, benchmark: str) -> list[tuple[str, str]]:
+        """Return the pairs whose two arms were both sampled on a benchmark."""
+        here = self.cells[benchmark]
+        return [(arm, base) for arm, base in self.pairs if arm in here and base in here]
+
+    def replicates(self, benchmark: str, arm: str, target: str) -> dict[int, Counts]:
+        """Return an arm's counts by training seed."""
+        return {seed: counts(frame, target) for seed, frame in self.cells[benchmark][arm].items()}
+
+    def curves(self, benchmark: str, target: str, each_seed: bool = False) -> Curves:
+        """Return pass@k of every arm on a benchmark, bootstrapped together; the same draws for every table.
+
+        With ``each_seed`` an arm's single training seeds are arms too, named ``arm/seed``.
+        """
+        arms: dict[str, list[Counts]] = {}
+        for arm in self.cells[benchmark]:
+            found = self.replicates(benchmark, arm, target)
+            arms[arm] = list(found.values())
+            if each_seed:
+                arms |= {f"{arm}/{seed}": [replicate] for seed, replicate in found.items()}
+        n = min(int(one.n.min()) for replicates in arms.values() for one in replicates)
+        return passk.bootstrap(arms, passk.ks(n), self.generator(benchmark, target), self.draws)
+
+    def generator(self, *names: object) -> np.random.Generator:
+        """Return the randomness of a bootstrap, keyed by the study's seed and names."""
+        return generator(self.seed, "bootstrap", *names)
+
+
+def gather(
+    sources: Sequence[Mapping[str, Any]],
+    pairs: Sequence[tuple[str, str]],
+    arms: Mapping[str, Mapping[str, Any]],
+    facts: Mapping[str, Any],
+    options: Mapping[str, Any],
+    seed: int,
+    draws: int,
+    level: float,
+) -> Inputs:
+    """Return an analysis's inputs; ``sources`` gives each file's ``kind``, ``path`` and names."""
+    kinds: dict[str, list[Mapping[str, Any]]] = {}
+    for source in sources:
+        kinds.setdefault(str(source["kind"]), []).append(source)
+    found = cells(kinds.get("counts", []))
+    return Inputs(found, pairs, arms, kinds, facts, options, seed, draws, level)
+
+
+def counts(frame: pd.DataFrame, target: str) -> Counts:
+    """Return n and the successes c of a table 'counts'."""
+    return Counts(frame["n"].to_numpy(np.int64), frame[target].to_numpy(np.int64))
+
+
+def cells(files: Sequence[Mapping[str, Any]]) -> Cells:
+    """Read counts files, each given as ``path``, ``arm``, ``seed`` and ``benchmark``.
 
     Raises AnatomyError where arms of a benchmark differ in problems or n: nothing is paired then.
     """
     found: dict[str, dict[str, dict[int, pd.DataFrame]]] = {}
-    for file, (arm, seed, benchmark) in zip(files, names, strict=True):
-        frame = tables.read(file, "counts").sort_values("problem", ignore_index=True)
-        found.setdefault(benchmark, {}).setdefault(arm, {})[seed] = frame
-        first = next(iter(next(iter(found[benchmark].values())).values()))
+    for file in files:
+        frame = tables.read(file["path"], "counts").sort_values("problem", ignore_index=True)
+        of_benchmark = found.setdefault(file["benchmark"], {})
+        of_benchmark.setdefault(file["arm"], {})[int(file["seed"])] = frame
+        first = next(iter(next(iter(of_benchmark.values())).values()))
         if not frame[["problem", "n"]].equals(first[["problem", "n"]]):
-            raise AnatomyError(f"{file}: not the same problems and n as the benchmark's other arms")
+            raise AnatomyError(f"{file['path']}: not the same problems and n as the benchmark's other arms")
     return found
-
-
-def _counts(frame: pd.DataFrame, target: str) -> Counts:
-    return Counts(frame["n"].to_numpy(np.int64), frame[target].to_numpy(np.int64))
-
-
-def _targets(arms: Mapping[str, Mapping[int, pd.DataFrame]]) -> list[str]:
-    """Return the targets that every arm was checked for."""
-    frames = [frame for seeds in arms.values() for frame in seeds.values()]
-    return [target for target in TARGETS if not any(frame[target].isna().any() for frame in frames)]
-
-
-def curves(
-    found: Cells, benchmark: str, target: str, seed: int, draws: int, each_seed: bool = False
-) -> Curves:
-    """Return pass@k of every arm on a benchmark, bootstrapped together; the same draws for every table.
-
-    With ``each_seed`` an arm's single training seeds are arms too, named ``arm/seed``.
-    """
-    arms = {
-        arm: [_counts(frame, target) for frame in seeds.values()] for arm, seeds in found[benchmark].items()
-    }
-    if each_seed:
-        arms |= {
-            f"{arm}/{number}": [_counts(frame, target)]
-            for arm, seeds in found[benchmark].items()
-            for number, frame in seeds.items()
-        }
-    n = min(int(counts.n.min()) for replicates in arms.values() for counts in replicates)
-    rng = generator(seed, "bootstrap", benchmark, target)
-    return passk.bootstrap(arms, passk.ks(n), rng, draws)
-
-
-def passk_rows(found: Cells, seed: int, draws: int, level: float) -> list[dict[str, Any]]:
-    """Return pass@k of each arm (``seed`` all: the mean over its training seeds) with intervals."""
-    rows = []
-    for benchmark, arms in found.items():
-        for target in _targets(arms):
-            result = curves(found, benchmark, target, seed, draws, each_seed=True)
-            for name in result.values:
-                arm, _, number = name.partition("/")
-                low, high = result.interval(name, level=level)
-                rows += [
-                    {
-                        "arm": arm,
-                        "seed": number or "all",
-                        "benchmark": benchmark,
-                        "target": target,
-                        "k": int(k),
-                        "estimate": estimate,
-                        "low": low[at],
-                        "high": high[at],
-                        "problems": result.values[name].shape[0],
-                    }
-                    for at, (k, estimate) in enumerate(zip(result.ks, result.estimate(name), strict=True))
-                ]
-    return rows
-
-
-def difference_rows(
-    found: Cells, pairs: Sequence[Sequence[str]], seed: int, draws: int, level: float
-) -> list[dict[str, Any]]:
-    """Return ``arm - base`` of pass@k for each pair, paired by problem, with intervals."""
-    rows = []
-    for benchmark, arms in found.items():
-        for target in _targets(arms):
-            result = curves(found, benchmark, target, seed, draws)
-            for arm, base in pairs:
-                low, high = result.interval(arm, base, level)
-                rows += [
-                    {
-                        "arm": arm,
-                        "base": base,
-                        "benchmark": benchmark,
-                        "target": target,
-                        "k": int(k),
-                        "estimate": estimate,
-                        "low": low[at],
-                        "high": high[at],
-                    }
-                    for at, (k, estimate) in enumerate(
-                        zip(result.ks, result.estimate(arm, base), strict=True)
-                    )
-                ]
-    return rows
-
-
-def crossover_rows(
-    found: Cells, pairs: Sequence[Sequence[str]], seed: int, draws: int, level: float
-) -> list[dict[str, Any]]:
-    """Return the crossover k of each pair with its interval, and the largest k that was looked at."""
-    rows = []
-    for benchmark, arms in found.items():
-        for target in _targets(arms):
-            result = curves(found, benchmark, target, seed, draws)
-            for arm, base in pairs:
-                estimate, low, high = passk.crossover_interval(result, arm, base, level)
-                rows.append(
-                    {
-                        "arm": arm,
-                        "base": base,
-                        "benchmark": benchmark,
-                        "target": target,
-                        "estimate": estimate,
-                        "low": low,
-                        "high": high,
-                        "largest_k": int(result.ks[-1]),
-                    }
-                )
-    return rows
-
-
-def accuracy_rows(found: Cells) -> list[dict[str, Any]]:
-    """Return how many problems fall into each accuracy bin, the mean over an arm's training seeds."""
-    return [
-        {"arm": arm, "benchmark": benchmark, "bin": name, "problems": float(problems)}
-        for benchmark, arms in found.items()
-        for arm, seeds in arms.items()
-        for name, problems in zip(
-            passk.BINS,
-            np.mean([passk.accuracy_histogram(_counts(f, "answer")) for f in seeds.values()], axis=0),
-            strict=True,
-        )
-    ]
-
-
-def outcome_rows(found: Cells, seed: int, draws: int, level: float) -> list[dict[str, Any]]:
-    """Return the share of completions of each outcome, with intervals over problems.
-
-    ``right`` and ``valid`` are the two targets; ``lucky`` is a right answer without a right derivation.
-    """
-    rows = []
-    for benchmark, arms in found.items():
-        rng = generator(seed, "bootstrap", benchmark, "outcomes")
-        for arm, seeds in arms.items():
-            frame = pd.concat(seeds.values()).groupby("problem", sort=True).sum(min_count=1)
-            shares = {
-                "right": frame["answer"] / frame["n"],
-                "valid": frame["derivation"] / frame["n"],
-                "lucky": (frame["answer"] - frame["derivation"]) / frame["n"],
-                "malformed": frame["malformed"] / frame["n"],
-                "truncated": frame["truncated"] / frame["n"],
-            }
-            weights = rng.multinomial(len(frame), np.full(len(frame), 1 / len(frame)), size=draws)
-            for outcome, share in shares.items():
-                if share.isna().any():
-                    continue  # no checker of derivations for this benchmark
-                values = share.to_numpy(np.float64)
-                low, high = passk.interval(weights @ values / len(values), len(values), level)
-                rows.append(
-                    {
-                        "arm": arm,
-                        "benchmark": benchmark,
-                        "outcome": outcome,
-                        "estimate": values.mean(),
-                        "low": low,
-                        "high": high,
-                    }
-                )
-    return rows
-
-
-def training_rows(logs: Sequence[pd.DataFrame], window: int = 9) -> list[dict[str, Any]]:
-    """Return the logs of training runs step by step, and each run's mean over seeds (``seed`` all).
-
-    The mean is a centred moving average over ``window`` steps. Wall-clock time stays out, since it differs
-    from run to run.
-    """
-    columns = ["loss", "reward", "length", "entropy", "kl", "zero_signal", "tokens"]
-    log = pd.concat(logs, ignore_index=True)
-    rows = log[["run", "seed", "step", *columns]].astype({"seed": str})
-    means = []
-    for run, of_run in log.groupby("run", sort=False):
-        mean = of_run.groupby("step")[columns].mean()
-        mean = mean.rolling(window, center=True, min_periods=1).mean()
-        means.append(mean.reset_index().assign(run=run, seed="all"))
-    table = pd.concat([rows, *means], ignore_index=True)
-    return [{str(name): value for name, value in row.items()} for row in table.to_dict("records")]

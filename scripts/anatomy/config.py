@@ -17,6 +17,8 @@ from jsonschema.exceptions import best_match
 from anatomy import world
 from anatomy.errors import AnatomyError
 
+AT_TOKENS = "tokens"
+"""The step of an arm whose model was kept when its run had generated a number of tokens."""
 EMPTY = "-"
 """How a sheet writes an empty cell."""
 
@@ -44,6 +46,8 @@ class Benchmark:
     grader: str
     splits_steps: tuple[int, ...]
     splits_domains: tuple[str, ...]
+    taken_from: str
+    """The benchmark of which this one is a part: the first ``problems`` of its problems with these steps."""
     problems: int
     side: str
     role: str
@@ -51,12 +55,20 @@ class Benchmark:
 
 @dataclass(frozen=True)
 class Model:
-    """A row of the model sheet: a model that is not the result of one of the study's RL runs."""
+    """A row of the model sheet: a model that is not the result of one of the study's RL runs.
+
+    It is pretrained from scratch, or distilled: a start model, fine-tuned on a teacher's right completions on
+    a benchmark.
+    """
 
     model: str
     studies: tuple[str, ...]
     source: str
     preset: str
+    start: str
+    teacher: str
+    """An arm."""
+    benchmark: str
     hub_id: str
     revision: str
     steps: int
@@ -75,18 +87,24 @@ class Run:
     benchmark: str
     steps: int
     checkpoints: tuple[int, ...]
+    tokens: int
+    """Generated tokens at which a model is kept too."""
     seeds: tuple[int, ...]
 
 
 @dataclass(frozen=True)
 class Arm:
-    """A row of the arm sheet: a model at a step, a condition, and how figures call it."""
+    """A row of the arm sheet: a model at a step, a condition, sampling settings, and how figures call it."""
 
     arm: str
     studies: tuple[str, ...]
     model: str
     step: str
+    """``last``, a step that the run keeps, or ``tokens``: the model kept at the run's number of tokens."""
     condition: str
+    temperature: str
+    """A number, or ``match:ARM``: that at which the mean token entropy equals the other arm's."""
+    benchmarks: tuple[str, ...]
     base: str
     label: str
 
@@ -98,8 +116,8 @@ _CHOICES: Mapping[str, Sequence[str]] = {
     "benchmark.grader": ("world", "math"),
     "benchmark.side": (EMPTY, "pretraining", "training", "test"),
     "benchmark.role": ("train", "test"),
-    "model.source": ("pretrain",),
-    "run.algorithm": ("grpo",),
+    "model.source": ("pretrain", "distill"),
+    "run.algorithm": ("grpo", "dr-grpo", "rloo", "remax", "reinforce++", "ppo", "dapo"),
 }
 
 
@@ -202,10 +220,42 @@ class Study:
     def last_step(self, model: str) -> int:
         return self.runs[model].steps if model in self.runs else self.models[model].steps
 
-    def step(self, arm: str) -> int:
-        """Return the training step of an arm's model."""
+    def step(self, arm: str) -> int | None:
+        """Return the training step of an arm's model; None for one that is kept by its number of tokens."""
         step = self.arms[arm].step
+        if step == AT_TOKENS:
+            return None
         return self.last_step(self.arms[arm].model) if step == "last" else int(step)
+
+    def checkpoint(self, arm: str) -> str:
+        """Return the name of an arm's model within its run's folder."""
+        step = self.step(arm)
+        return AT_TOKENS if step is None else f"step-{step}"
+
+    def matched(self, arm: str) -> str | None:
+        """Return the arm whose entropy an arm's temperature is to match, if there is one."""
+        prefix, _, other = self.arms[arm].temperature.partition(":")
+        return other if prefix == "match" else None
+
+    def temperature(self, arm: str) -> float | None:
+        """Return an arm's temperature; None where it is found by matching."""
+        if self.matched(arm):
+            return None
+        return float(self.arms[arm].temperature or self.settings["sampling"]["temperature"])
+
+    def tests_of(self, arm: str) -> list[str]:
+        """Return the benchmarks that an arm is sampled on."""
+        return list(self.arms[arm].benchmarks) or self.tests
+
+    def samples(self, benchmark: str) -> int:
+        """Return the number of completions a problem: n, or for training problems what a teacher gives."""
+        test = self.benchmarks[benchmark].role == "test"
+        return int(self.settings["sampling"]["n" if test else "teacher_n"])
+
+    def seed_beside(self, arm: str, seed: int) -> int:
+        """Return the training seed of an arm that goes with another arm's seed: the same, or its only one."""
+        seeds = self.seeds(arm)
+        return seed if seed in seeds else seeds[0]
 
     def arms_of(self, artifact: Mapping[str, Any]) -> list[str]:
         """Return the arms that a table or figure covers."""
@@ -225,20 +275,27 @@ class Study:
         sampling, statistics = self.settings["sampling"], self.settings["statistics"]
         facts = {
             "n": sampling["n"],
+            "extra": sampling["extra"],
+            "scored": sampling["scored"],
             "temperature": sampling["temperature"],
             "largest_k": 1 << (max(sampling["n"] // 2, 1).bit_length() - 1),
             "draws": statistics["draws"],
             "level": round(100 * statistics["level"]),
             "pretraining_longest": max(self.settings["world"]["steps"]),
         }
-        for name, share in self.settings["world"]["mixture"].items():
-            if name != "drills_first":
-                facts[f"{name}_percent"] = round(100 * share, 1)
         for model in self.models.values():
             facts[f"{model.model}_steps"] = model.steps
+            mixture = self.settings["presets"]["supervised"][model.preset].get("mixture", {})
+            for name, share in mixture.items():
+                if name != "drills_first":
+                    facts[f"{model.model}_{name}_percent"] = round(100 * share, 1)
         for run in self.runs.values():
+            preset = self.settings["presets"]["reinforcement"][run.preset]
             facts[f"{run.run}_steps"] = run.steps
             facts[f"{run.run}_seeds"] = len(run.seeds)
+            facts[f"{run.run}_prompts"] = preset["prompts"]
+            facts[f"{run.run}_rollouts"] = preset["rollouts"]
+            facts[f"{run.run}_kl"] = preset.get("options", {}).get("beta", 0.0)
         return facts
 
     def exports(self, run: str) -> list[int]:
@@ -295,12 +352,30 @@ def load(settings: Mapping[str, Any], root: str | Path, where: str) -> Study:
 
     presets = settings["presets"]
     for model in models.values():
-        known(model.preset, presets["pretraining"], "preset", f"{paths['models']}, model {model.model}")
+        place = f"{paths['models']}, model {model.model}"
+        known(model.preset, presets["supervised"], "preset", place)
+        wanted = "mixture" if model.source == "pretrain" else None
+        has = "mixture" if "mixture" in presets["supervised"][model.preset] else None
+        if wanted != has:
+            raise AnatomyError(f"{place}: preset '{model.preset}' is not one of source '{model.source}'")
+        if model.source == "distill":
+            known(model.start, models, "start model", place)
+            known(model.teacher, arms, "teacher arm", place)
+            known(model.benchmark, benchmarks, "benchmark", place)
     for run in runs.values():
         place = f"{paths['runs']}, run {run.run}"
         known(run.preset, presets["reinforcement"], "preset", place)
         known(run.start, models, "start model", place)
         known(run.benchmark, benchmarks, "benchmark", place)
+        updates = presets["reinforcement"][run.preset]["updates"]
+        every = presets["reinforcement"][run.preset]["checkpoint_every"]
+        if run.steps % updates or every % updates:
+            raise AnatomyError(
+                f"{place}: steps {run.steps} and checkpoint_every {every} must be multiples of the preset's"
+                f" updates {updates}"
+            )
+        if (run.algorithm == "ppo") != ("value" in presets["reinforcement"][run.preset]):
+            raise AnatomyError(f"{place}: a preset with `value` belongs to algorithm ppo, and to no other")
         late = [step for step in run.checkpoints if not 0 < step <= run.steps]
         if not run.seeds or late:
             raise AnatomyError(
@@ -315,6 +390,8 @@ def load(settings: Mapping[str, Any], root: str | Path, where: str) -> Study:
         beyond = [steps for steps in benchmark.splits_steps if not 1 <= steps <= world.MAX_STEPS]
         if beyond:
             raise AnatomyError(f"{place}: {beyond} steps; allowed: 1 to {world.MAX_STEPS}")
+        if benchmark.taken_from:
+            known(benchmark.taken_from, benchmarks, "benchmark", place)
     both = sorted(set(models) & set(runs))
     if both:
         raise AnatomyError(f"{paths['runs']}: {both} are names of models too; rename the runs")
@@ -330,7 +407,32 @@ def load(settings: Mapping[str, Any], root: str | Path, where: str) -> Study:
         )
         known(arm.base or arm.arm, arms, "base arm", place)
         kept = result.exports(arm.model) if arm.model in runs else [models[arm.model].steps]
-        known(arm.step, {"last": 0, **{str(step): 0 for step in kept}}, "step", place)
+        by_tokens = {AT_TOKENS: 0} if arm.model in runs and runs[arm.model].tokens else {}
+        known(arm.step, {"last": 0, **{str(step): 0 for step in kept}, **by_tokens}, "step", place)
+        for benchmark_name in arm.benchmarks:
+            known(benchmark_name, benchmarks, "benchmark", place)
+        matched = result.matched(arm.arm)
+        if matched is not None:
+            known(matched, arms, "arm to match", place)
+            absent = set(result.tests_of(arm.arm)) - set(result.tests_of(matched))
+            if absent or result.matched(matched):
+                raise AnatomyError(
+                    f"{place}: '{matched}' cannot be matched: "
+                    + (
+                        f"it is not sampled on {sorted(absent)}"
+                        if absent
+                        else "its temperature is matched too"
+                    )
+                )
+        elif arm.temperature:
+            try:
+                wrong = float(arm.temperature) < 0
+            except ValueError:
+                wrong = True
+            if wrong:
+                raise AnatomyError(
+                    f"{place}: temperature '{arm.temperature}' is neither a number from 0 up nor match:ARM"
+                )
     place = str(settings["artifacts"])
     for kind in ("tables", "figures"):
         for name, artifact in artifacts[kind].items():

@@ -41,13 +41,15 @@ class Decoded:
 
     tokens: (P, g, T) token ids, filled with the padding id; lengths: (P, g) tokens of each completion,
     the end token included; ended: (P, g) whether it ended by itself; logprobs: (P, g, T) natural-log
-    probability of each token under the model at temperature 1 with nothing cut off, 0 where padded.
+    probability of each token under the model at temperature 1 with nothing cut off, 0 where padded;
+    entropies: (P, g) summed over tokens, in nats, of the full vocabulary at the sampling temperature.
     """
 
     tokens: NDArray[np.int64]
     lengths: NDArray[np.int64]
     ended: NDArray[np.bool_]
     logprobs: NDArray[np.float32]
+    entropies: NDArray[np.float32]
 
 
 class _State:
@@ -178,20 +180,28 @@ def left_pad(
 
 def _choose(
     logits: torch.Tensor, uniform: torch.Tensor, sampling: Sampling
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """Draw a token for each row by inverting the cumulative distribution at a uniform number in [0, 1)."""
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Draw a token for each row by inverting the cumulative distribution at a uniform number in [0, 1).
+
+    Returns tokens, their log-probabilities at temperature 1, and the entropies at the sampling temperature.
+    """
     logprobs = logits.float().log_softmax(dim=-1)
     if sampling.temperature == 0:
         tokens = logprobs.argmax(dim=-1)
-    elif sampling.top_p >= 1:
-        scaled = logprobs if sampling.temperature == 1 else logprobs / sampling.temperature
-        probabilities = scaled.exp() if sampling.temperature == 1 else scaled.softmax(dim=-1)
+        return tokens, logprobs.gather(1, tokens[:, None])[:, 0], torch.zeros_like(logprobs[:, 0])
+    scaled = logprobs
+    if sampling.temperature != 1:
+        scaled = (logprobs / sampling.temperature).log_softmax(dim=-1)
+    probabilities = scaled.exp()
+    # 0 log 0 is 0: a probability that underflows has a finite logarithm here.
+    entropies = -(probabilities * scaled.clamp(min=-1e4)).sum(dim=-1)
+    if sampling.top_p >= 1:
         tokens = _invert(probabilities, uniform)
     else:
-        ordered, order = (logprobs / sampling.temperature).softmax(dim=-1).sort(dim=-1, descending=True)
+        ordered, order = probabilities.sort(dim=-1, descending=True)
         nucleus = ordered.cumsum(dim=-1) - ordered < sampling.top_p
         tokens = order.gather(1, _invert(ordered * nucleus, uniform)[:, None])[:, 0]
-    return tokens, logprobs.gather(1, tokens[:, None])[:, 0]
+    return tokens, logprobs.gather(1, tokens[:, None])[:, 0], entropies
 
 
 def _invert(probabilities: torch.Tensor, uniform: torch.Tensor) -> torch.Tensor:
@@ -228,6 +238,7 @@ def decode(
     rows = count * group
     tokens = torch.full((rows, steps), pad, dtype=torch.long, device=device)
     logprobs = torch.zeros((rows, steps), dtype=torch.float32, device=device)
+    entropies = torch.zeros(rows, dtype=torch.float32, device=device)
     ended = torch.zeros(rows, dtype=torch.bool, device=device)
     ends = torch.tensor(list(end_tokens), device=device)
     noise = torch.as_tensor(uniforms.reshape(rows, steps)).to(device).T.contiguous()
@@ -251,10 +262,11 @@ def decode(
         # A mask of four dimensions is passed through as it is; our attention has no use for one.
         no_mask = torch.zeros(1, 1, 1, 1, dtype=torch.bool, device=device)
         for step in range(steps):
-            chosen, logprob = _choose(logits, noise[step][where], sampling)
+            chosen, logprob, entropy = _choose(logits, noise[step][where], sampling)
             drawn = where[live]
             tokens[drawn, step] = chosen[live]
             logprobs[drawn, step] = logprob[live]
+            entropies[drawn] += entropy[live]
             done = live & torch.isin(chosen, ends)
             ended[where[done]] = True
             live &= ~done
@@ -293,4 +305,5 @@ def decode(
         lengths.view(shape).cpu().numpy(),
         ended.view(shape).cpu().numpy(),
         logprobs.view(*shape, steps).cpu().numpy(),
+        entropies.view(shape).cpu().numpy(),
     )

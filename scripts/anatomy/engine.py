@@ -39,6 +39,8 @@ class Completion:
     tokens: int
     finish_reason: str
     logprob: float
+    entropy: float | None
+    temperature: float
 
 
 class Engine(Protocol):
@@ -48,10 +50,6 @@ class Engine(Protocol):
         self, prompts: Sequence[Prompt], n: int, sampling: Sampling, seed: Sequence[object]
     ) -> Iterator[list[Completion]]:
         """Yield completions, n for each prompt, a prompt at a time, in order of their index."""
-        ...
-
-    def score(self, prompts: Sequence[str], completions: Sequence[str]) -> list[float]:
-        """Return the summed log-probability of each completion with its end token, given its prompt."""
         ...
 
 
@@ -98,18 +96,8 @@ class TransformersEngine:
                     int(decoded.lengths[row, sample]),
                     "stop" if decoded.ended[row, sample] else "length",
                     float(decoded.logprobs[row, sample].sum(dtype=np.float64)),
+                    float(decoded.entropies[row, sample]),
+                    sampling.temperature,
                 )
                 for sample, text in enumerate(texts)
             ]
-
-    @torch.inference_mode()
-    def score(self, prompts: Sequence[str], completions: Sequence[str]) -> list[float]:
-        """Score by one plain forward pass a completion; see ``Engine.score``."""
-        scores = []
-        for prompt, completion in zip(prompts, completions, strict=True):
-            given = self.tokenizer(prompt)["input_ids"]
-            ids = [*given, *self.tokenizer(completion)["input_ids"], self.tokenizer.eos_token_id]
-            logits = self.model(input_ids=torch.tensor([ids], device=self.model.device)).logits[0]
-            logprobs = logits.float().log_softmax(dim=-1)
-            scores.append(sum(float(logprobs[at - 1, ids[at]]) for at in range(len(given), len(ids))))
-        return scores

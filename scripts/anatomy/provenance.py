@@ -82,12 +82,12 @@ def content(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def stamp(script: Path, inputs: Iterable[Path]) -> str:
-    """Return one digest of the code that a script can reach and of its inputs' content, in their order.
+def stamp(scripts: Iterable[Path], inputs: Iterable[Path]) -> str:
+    """Return one digest of the code that scripts can reach and of the inputs' content, in their order.
 
     An input that is not there yet counts as such: the job that needs it is then to run in any case.
     """
-    digest = hashlib.sha256(code(script).encode())
+    digest = hashlib.sha256("".join(map(code, scripts)).encode())
     for path in inputs:
         try:
             digest.update(content(path).encode())

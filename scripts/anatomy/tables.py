@@ -67,6 +67,12 @@ SCHEMAS: Mapping[str, pa.Schema] = {
         tokens=(_int, False, "tokens, the end token included"),
         finish_reason=(_text, False, "stop or length"),
         logprob=(_float, False, "summed natural-log probability at temperature 1, nothing cut off"),
+        entropy=(
+            _float,
+            True,
+            "summed token entropy at the temperature, nats, full vocabulary; null: untold",
+        ),
+        temperature=(_float, False, "sampling temperature"),
     ),
     "verdicts": _schema(
         problem=(_text, False, "identifier"),
@@ -76,6 +82,14 @@ SCHEMAS: Mapping[str, pa.Schema] = {
         derivation_right=(_bool, True, "every line right and complete; null where there is no checker"),
         first_bad_line=(_int, True, "0-based; -1 if no line is bad; null where there is no checker"),
     ),
+    "scores": _schema(
+        problem=(_text, False, "identifier"),
+        sample=(_int, False, "index of the completion, from 0; 0 for a reference solution"),
+        tokens=(_int, False, "tokens scored, the end token included unless the completion was cut off"),
+        logprob=(_float, False, "summed natural-log probability at temperature 1, nothing cut off"),
+        surprisal=(_float, False, "largest -log p of one token, nats"),
+        entropy=(_float, False, "summed entropy of the full-vocabulary distributions, nats"),
+    ),
     "counts": _schema(
         problem=(_text, False, "identifier"),
         n=(_int, False, "completions"),
@@ -84,6 +98,8 @@ SCHEMAS: Mapping[str, pa.Schema] = {
         malformed=(_int, False, "completions without a well-formed answer"),
         truncated=(_int, False, "completions cut off at the token limit"),
         tokens=(_int, False, "tokens of all completions"),
+        entropy=(_float, True, "summed token entropy of all completions, nats; null: untold"),
+        temperature=(_float, False, "sampling temperature"),
     ),
     "training": _schema(
         run=(_text, False, "name in the run sheet"),
@@ -94,7 +110,10 @@ SCHEMAS: Mapping[str, pa.Schema] = {
         length=(_float, True, "mean completion length, tokens"),
         entropy=(_float, True, "mean token entropy over the full vocabulary, nats"),
         kl=(_float, True, "mean estimated KL to the start model, nats per token"),
-        zero_signal=(_float, True, "share of groups whose rewards are all equal"),
+        zero_signal=(_float, True, "share of groups whose rewards are all equal, before any is drawn anew"),
+        clipped=(_float, True, "share of tokens whose ratio was clipped"),
+        value_loss=(_float, True, "mean squared error of PPO's value model"),
+        generated=(_int, False, "tokens generated so far, dropped groups and greedy responses included"),
         tokens=(_int, False, "prompt and completion tokens processed so far"),
         seconds=(_float, False, "wall-clock seconds of training so far"),
     ),

@@ -1,0 +1,31 @@
+"""Likelihood of completions, and of reference solutions, under a model."""
+
+
+rule score:
+    input:
+        model=lambda wildcards: models_folder(
+            STUDY.arms[wildcards.scorer].model, wildcards.seed
+        ),
+        prompts=f"{R}/prompts/{{benchmark}}.parquet",
+        problems=f"{R}/problems/{{benchmark}}.parquet",
+        texts=scored_texts,
+    output:
+        f"{R}/scores/{{scorer}}/seed-{{seed}}/{{text}}/seed-{{text_seed}}/{{benchmark}}.parquet",
+    log:
+        f"{R}/logs/score/{{scorer}}/seed-{{seed}}/{{text}}/seed-{{text_seed}}/{{benchmark}}.log",
+    benchmark:
+        f"{R}/benchmarks/score/{{scorer}}/seed-{{seed}}/{{text}}/seed-{{text_seed}}/{{benchmark}}.tsv"
+    conda:
+        "../envs/train.yaml"
+    threads: 1
+    resources:
+        mem_mb=3000,
+        runtime=60,
+    params:
+        checkpoint=lambda wildcards: STUDY.checkpoint(wildcards.scorer),
+        condition=text_condition,
+        samples=config["sampling"]["scored"],
+        gold=lambda wildcards: wildcards.text == "gold",
+        stamp=stamp("score", "scripts/score.py"),
+    script:
+        "../scripts/score.py"

@@ -1,0 +1,42 @@
+"""What completions come to: the share of each outcome, with intervals over problems.
+
+``right`` and ``valid`` are the two targets; ``lucky`` is a right answer without a right derivation.
+"""
+
+import numpy as np
+import pandas as pd
+
+from anatomy import passk
+from anatomy.analysis import Inputs, Rows
+
+
+def rows(inputs: Inputs) -> Rows:
+    result: Rows = []
+    for benchmark, arms in inputs.cells.items():
+        rng = inputs.generator(benchmark, "outcomes")
+        for arm, seeds in arms.items():
+            frame = pd.concat(seeds.values()).groupby("problem", sort=True).sum(min_count=1)
+            shares = {
+                "right": frame["answer"] / frame["n"],
+                "valid": frame["derivation"] / frame["n"],
+                "lucky": (frame["answer"] - frame["derivation"]) / frame["n"],
+                "malformed": frame["malformed"] / frame["n"],
+                "truncated": frame["truncated"] / frame["n"],
+            }
+            weights = rng.multinomial(len(frame), np.full(len(frame), 1 / len(frame)), size=inputs.draws)
+            for outcome, share in shares.items():
+                if share.isna().any():
+                    continue  # no checker of derivations for this benchmark
+                values = share.to_numpy(np.float64)
+                low, high = passk.interval(weights @ values / len(values), len(values), inputs.level)
+                result.append(
+                    {
+                        "arm": arm,
+                        "benchmark": benchmark,
+                        "outcome": outcome,
+                        "estimate": values.mean(),
+                        "low": low,
+                        "high": high,
+                    }
+                )
+    return result

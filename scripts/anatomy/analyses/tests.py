@@ -1,0 +1,37 @@
+"""All primary tests of the study as one family, with Holm's correction.
+
+pass@1 and pass@K (the largest k) of each arm against its base, coverage against the base's for each training
+seed, and that all algorithms are alike.
+"""
+
+import pandas as pd
+
+from anatomy import inference
+from anatomy.analysis import Inputs, Rows
+
+
+def rows(inputs: Inputs) -> Rows:
+    where = ["benchmark", "target"]
+    keys = ["arm", "base", *where, "estimate", "p"]
+    difference = inputs.table("difference", [*keys, "k"]).assign(seed="all")
+    largest = difference.groupby(where)["k"].transform("max")
+    difference = difference[(difference["k"] == 1) | (difference["k"] == largest)]
+    first = difference["k"] == 1
+    difference["test"] = first.map({True: "pass@1 differs", False: "pass@K differs"})
+    coverage = inputs.table("coverage", [*keys, "seed"]).assign(test="coverage differs", k=None)
+    alike = inputs.table("equivalence", [*where, "first", "second", "estimate", "p_equivalent"])
+    alike = alike[alike["first"] == "all"].rename(columns={"first": "arm", "second": "base"})
+    alike = alike.assign(test="algorithms alike", seed="all", k=1, p=alike["p_equivalent"])
+    columns = ["test", "arm", "base", "seed", "benchmark", "target", "k", "estimate", "p"]
+    family = pd.concat([table[columns].astype(object) for table in (difference, coverage, alike)])
+    adjusted = inference.holm(family["p"].astype(float))
+    tests = int(family["p"].notna().sum())
+    return [
+        {
+            **{str(name): value for name, value in row.items()},
+            "p_holm": p,
+            "tests": tests,
+            "significant": int(p < 1 - inputs.level),
+        }
+        for row, p in zip(family.to_dict("records"), adjusted, strict=True)
+    ]
