@@ -7,7 +7,8 @@ from job import run
 
 
 def main(job: Any, report: Any) -> None:
-    samples = tables.records(job.input.samples, "samples", ["problem", "sample", "tokens", "entropy", "temperature"])
+    columns = ["problem", "sample", "tokens", "entropy", "temperature"]
+    samples = tables.records(job.input.samples, "samples", columns)
     verdicts = tables.records(job.input.verdicts, "verdicts")
     counts = counting.count(samples, verdicts, job.params.n)
     tables.write(job.output[0], "counts", counts)

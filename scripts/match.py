@@ -17,7 +17,8 @@ def main(job: Any, report: Any) -> None:
     ]
     target = matching.mean_entropy(tables.read(path, "counts") for path in job.input.counts)
     sampler = engine.TransformersEngine(f"{job.input.model}/{p.checkpoint}", job.threads)
-    found = matching.match(sampler, prompts, target, p.n, p.rows, engine.Sampling(**p.sampling), p.key, report)
+    settings = engine.Sampling(**p.sampling)
+    found = matching.match(sampler, prompts, target, p.n, p.rows, settings, p.key, report)
     with atomic(job.output[0]) as partial:
         partial.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
 

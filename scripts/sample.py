@@ -6,7 +6,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from anatomy import counting, engine, tables
+from anatomy import engine, resampling, tables
 from job import run
 
 
@@ -18,7 +18,7 @@ def main(job: Any, report: Any) -> None:
         if row["condition"] == p.condition
     ]
     if p.disagreeing:
-        chosen = counting.disagreeing(*(tables.read(path, "counts") for path in job.input.counts))
+        chosen = resampling.disagreeing(*(tables.read(path, "counts") for path in job.input.counts))
         prompts = [prompt for prompt in prompts if prompt.problem in chosen]
         report(f"{len(prompts)} problems that one model solved and the other did not")
     settings = dict(p.sampling)

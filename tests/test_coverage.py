@@ -46,6 +46,10 @@ def one(of: int) -> Floats:
     return np.ones(of)
 
 
+def numbers(found: coverage.Estimate) -> list[float]:
+    return [float(value) for value in found]
+
+
 # Shares -------------------------------------------------------------------------------------------------
 
 
@@ -76,12 +80,12 @@ def test_shares_that_vary_less_than_whole_problems_are_known_better() -> None:
 def test_training_seeds_that_agree_count_once() -> None:
     solved = marked(6, 40)
     three = coverage.share(3 * solved, 3 * one(40))
-    assert three == pytest.approx(coverage.share(solved, one(40)))
+    assert numbers(three) == pytest.approx(numbers(coverage.share(solved, one(40))))
 
 
 def test_problems_without_tries_do_not_count() -> None:
     found = coverage.share(np.append(marked(6, 40), [0.0] * 9), np.append(one(40), [0.0] * 9))
-    assert found == pytest.approx(coverage.share(marked(6, 40), one(40)))
+    assert numbers(found) == pytest.approx(numbers(coverage.share(marked(6, 40), one(40))))
 
 
 def test_columns_are_independent() -> None:
@@ -90,7 +94,7 @@ def test_columns_are_independent() -> None:
     together = coverage.share(hits, np.ones_like(hits))
     for at in range(5):
         alone = coverage.share(hits[:, at], one(40))
-        assert [float(value[at]) for value in together] == pytest.approx([float(v) for v in alone])
+        assert [float(value[at]) for value in together] == pytest.approx(numbers(alone))
 
 
 def test_a_share_of_nothing_is_not_known() -> None:
@@ -119,8 +123,8 @@ def test_a_share_lies_in_its_interval_and_its_complement_in_the_complement(
     assert (float(other.low), float(other.high)) == pytest.approx((1 - high, 1 - low), abs=1e-7)
 
 
-REPLICATIONS = 3000
-"""Monte-Carlo error of a coverage near 0.95: 0.004 (one standard deviation)."""
+REPLICATIONS = 2000
+"""Monte-Carlo error of a coverage near 0.95: 0.005 (one standard deviation)."""
 
 
 def seeds_of(
@@ -138,16 +142,16 @@ def covered(found: coverage.Estimate, truth: float) -> float:
 
 
 @pytest.mark.parametrize("problems", [30, 50, 100])
-@pytest.mark.parametrize(("seeds", "alike"), [(1, 0.0), (3, 0.0), (3, 0.5), (3, 0.95), (5, 0.2)])
+@pytest.mark.parametrize(("seeds", "alike"), [(1, 0.0), (3, 0.5), (3, 0.95), (5, 0.0)])
 def test_intervals_of_shares_cover_the_truth(problems: int, seeds: int, alike: float) -> None:
     rng = np.random.default_rng([problems, seeds, int(100 * alike)])
     for truth in (0.1, 0.2, 0.5, 0.9):
         common = rng.standard_normal((problems, REPLICATIONS))
         hits = seeds_of(rng, common, truth, alike, seeds)
-        assert 0.92 - 0.004 <= covered(coverage.share(hits, np.ones_like(hits)), truth) <= 0.98 + 0.004, truth
+        assert 0.92 - 0.005 <= covered(coverage.share(hits, np.ones_like(hits)), truth) <= 0.98 + 0.005, truth
     # With less than two hits expected an interval of a count can but cover more often than it says.
     hits = seeds_of(rng, common, 0.02, alike, seeds)
-    assert covered(coverage.share(hits, np.ones_like(hits)), 0.02) >= 0.92 - 0.004
+    assert covered(coverage.share(hits, np.ones_like(hits)), 0.02) >= 0.92 - 0.005
 
 
 @pytest.mark.parametrize("problems", [30, 50, 100])
@@ -172,17 +176,13 @@ def test_intervals_of_ratios_of_pass_at_k_cover_the_truth(
     """p: Beta distribution of the chance of a right answer; valid: of that of its derivation to be right."""
     rng = np.random.default_rng(problems)
 
-    def drawn(many: int) -> tuple[NDArray[np.int64], Floats, Floats]:
-        chance, share = rng.beta(*p, (problems, many)), rng.beta(*valid, (problems, many))
-        return rng.binomial(128, chance), chance, share
-
-    c, chance, share = drawn(REPLICATIONS)
-    right = rng.binomial(c, share)
-    _, many, shares = drawn(20_000)
+    c = rng.binomial(128, rng.beta(*p, (problems, REPLICATIONS)))
+    right = rng.binomial(c, rng.beta(*valid, c.shape))
+    many, shares = rng.beta(*p, 2_000_000), rng.beta(*valid, 2_000_000)
     for k in (1, 8, 64):
         values = passk.pass_at_k(128, np.arange(129), k)
         truth = (1 - (1 - many * shares) ** k).mean() / (1 - (1 - many) ** k).mean()
-        assert 0.92 - 0.004 <= covered(coverage.share(values[right], values[c]), truth) <= 0.98 + 0.004, k
+        assert 0.92 - 0.005 <= covered(coverage.share(values[right], values[c]), truth) <= 0.98 + 0.005, k
 
 
 # Changes ------------------------------------------------------------------------------------------------
@@ -230,7 +230,7 @@ def test_at_the_ends_of_a_change_the_score_statistic_is_its_quantile(
 def test_a_change_without_any_gain_or_loss_is_as_unsure_as_a_wilson_interval_of_none() -> None:
     z2 = stats.norm.ppf(0.975) ** 2
     found = coverage.change(np.zeros(50), np.zeros(50), one(50))
-    assert found == pytest.approx((0, -z2 / (50 + z2), z2 / (50 + z2)))
+    assert numbers(found) == pytest.approx([0, -z2 / (50 + z2), z2 / (50 + z2)])
 
 
 def test_gains_of_all_problems() -> None:
@@ -258,7 +258,7 @@ def test_a_change_lies_in_its_interval_and_turns_with_its_sign(found: list[int])
 
 @pytest.mark.parametrize("problems", [30, 50, 100])
 @pytest.mark.parametrize(("seeds", "bases"), [(1, 1), (3, 1), (3, 3), (5, 1)])
-@pytest.mark.parametrize("alike", [0.0, 0.5, 0.9])
+@pytest.mark.parametrize("alike", [0.0, 0.7])
 def test_intervals_of_changes_cover_the_truth(problems: int, seeds: int, bases: int, alike: float) -> None:
     rng = np.random.default_rng([problems, seeds, bases, int(10 * alike)])
     common = rng.standard_normal((problems, REPLICATIONS))
@@ -276,7 +276,7 @@ def test_intervals_of_changes_cover_the_truth(problems: int, seeds: int, bases: 
         gains, losses = np.maximum(ours - theirs, 0), np.maximum(theirs - ours, 0)
         found = covered(coverage.change(gains, losses, np.ones_like(ours)), arm - base)
         many = (gains + losses).mean() * problems >= 6
-        assert 0.92 - 0.004 <= found <= (0.98 + 0.004 if many else 1.0), (arm, base, found)
+        assert 0.92 - 0.005 <= found <= (0.98 + 0.005 if many else 1.0), (arm, base, found)
 
 
 # The table of solved problems ---------------------------------------------------------------------------
@@ -298,15 +298,15 @@ def test_mcnemar_of_published_tables(base_only: int, arm_only: int, p: float) ->
     assert round(found, 4 if p < 0.01 else 3) == p
 
 
-@pytest.mark.parametrize("share", [0.05, 0.2, 0.6])
-def test_mcnemar_is_wrong_no_more_often_than_its_level(share: float) -> None:
+def test_mcnemar_is_wrong_no_more_often_than_its_level() -> None:
     """Exactly: the number of disagreements is binomial, and either model is as likely in each."""
-    wrong = 0.0
+    shares = np.array([0.05, 0.2, 0.6])
+    wrong = np.zeros(3)
     for differ in range(51):
         p = np.array([coverage.mcnemar(b, differ - b) for b in range(differ + 1)])
         chance = stats.binom.pmf(np.arange(differ + 1), differ, 0.5)
-        wrong += stats.binom.pmf(differ, 50, share) * chance[p <= 0.05].sum()
-    assert wrong <= 0.05
+        wrong += stats.binom.pmf(differ, 50, shares) * chance[p <= 0.05].sum()
+    assert (wrong <= 0.05).all() and wrong.max() > 0.02
 
 
 def test_training_seeds_are_paired() -> None:
@@ -320,32 +320,32 @@ def test_training_seeds_are_paired() -> None:
 
 
 def solved_by(both: int, base_only: int, arm_only: int, neither: int) -> tuple[Counts, Counts]:
+    """Return an arm's and a base's counts with as many problems in each cell."""
     sizes = (both, base_only, arm_only, neither)
     return counts(8, np.repeat([1, 0, 2, 0], sizes)), counts(8, np.repeat([3, 1, 0, 0], sizes))
 
 
-def rates(*pairs: tuple[Counts, Counts], draws: int = 2000) -> dict[str, tuple[float, float, float]]:
-    arms, bases = zip(*pairs, strict=True)
-    return coverage.support(arms, bases, np.random.default_rng(0), draws)
+def rates(*pairs: tuple[Counts, Counts]) -> dict[str, list[float]]:
+    both, base_only, arm_only = (coverage.seeds_in(cell, pairs) for cell in coverage.SOLVED)
+    found = coverage.support(both, base_only, arm_only, np.random.default_rng(0))
+    return {rate: numbers(value) for rate, value in found.items()}
 
 
 def test_support_rates_by_hand() -> None:
     found = rates(solved_by(12, 4, 2, 6))
-    assert list(found) == ["srr", "ndr", "sds", "nscr"]
-    estimates = {rate: value[0] for rate, value in found.items()}
     srr, ndr = 12 / 16, 2 / 14
-    assert estimates == pytest.approx(
-        {"srr": srr, "ndr": ndr, "sds": 2 * srr * ndr / (srr + ndr), "nscr": -2 / 18}
-    )
+    estimates = {rate: value[0] for rate, value in found.items()}
+    expected = {"srr": srr, "ndr": ndr, "sds": 2 * srr * ndr / (srr + ndr), "nscr": -2 / 18}
+    assert list(found) == list(expected) and estimates == pytest.approx(expected)
     assert all(low < estimate < high for estimate, low, high in found.values())
 
 
 def test_support_of_published_aime24() -> None:
     found = rates(solved_by(19, 4, 0, 7))
-    assert [found[rate][0] for rate in coverage.RATES] == pytest.approx([19 / 23, 0, 0, -4 / 23])
+    assert [value[0] for value in found.values()] == pytest.approx([19 / 23, 0, 0, -4 / 23])
     # Nothing new among 19 solved problems is not a proof that nothing new is ever solved.
-    assert found["ndr"][1] == found["sds"][1] == 0 and found["ndr"][2] == pytest.approx(1 - 0.05 ** (1 / 19))
-    assert 0.1 < found["sds"][2] < 0.4
+    assert found["ndr"][1] == found["sds"][1] == 0
+    assert found["ndr"][2] == pytest.approx(1 - 0.05 ** (1 / 19)) and 0.1 < found["sds"][2] < 0.4
 
 
 def test_support_sums_over_training_seeds() -> None:
@@ -358,36 +358,36 @@ def test_support_sums_over_training_seeds() -> None:
 def test_support_of_models_that_solve_nothing() -> None:
     assert np.isnan(list(rates(solved_by(0, 0, 0, 9)).values())).all()
     nothing_kept = rates(solved_by(0, 5, 3, 2))
-    assert [nothing_kept[rate][0] for rate in coverage.RATES] == pytest.approx([0, 1, 0, -2 / 8])
-    disjoint = rates(solved_by(0, 5, 0, 2))
-    assert disjoint["srr"][0] == 0 and math.isnan(disjoint["ndr"][0]) and math.isnan(disjoint["sds"][0])
+    assert [value[0] for value in nothing_kept.values()] == pytest.approx([0, 1, 0, -2 / 8])
+    nothing_solved = rates(solved_by(0, 5, 0, 2))
+    assert nothing_solved["srr"][0] == 0 and nothing_solved["nscr"][:2] == [-1, -1]
+    assert np.isnan([*nothing_solved["ndr"], *nothing_solved["sds"]]).all()
 
 
+@pytest.mark.parametrize("problems", [50, 100])
 @pytest.mark.parametrize("seeds", [1, 3])
 @pytest.mark.parametrize(("arm", "base", "linked"), [(0.7, 0.8, 0.8), (0.6, 0.5, 0.8), (0.3, 0.35, 0.9)])
-def test_intervals_of_support_cover_the_truth(seeds: int, arm: float, base: float, linked: float) -> None:
-    problems, replications = 60, 500  # Monte-Carlo error 0.01
-    rng = np.random.default_rng([seeds, int(100 * arm)])
-    own = rng.standard_normal((problems, replications))
+def test_intervals_of_support_cover_the_truth(
+    problems: int, seeds: int, arm: float, base: float, linked: float
+) -> None:
+    replications = 1000  # Monte-Carlo error 0.007
+    rng = np.random.default_rng([problems, seeds, int(100 * arm)])
+    theirs = rng.standard_normal((problems, replications))
     of_problem = rng.standard_normal((problems, replications))
     of_seed = rng.standard_normal((seeds, problems, replications))
-    skill = linked * own + math.sqrt(1 - linked**2) * (math.sqrt(0.6) * of_problem + math.sqrt(0.4) * of_seed)
-    theirs, ours = own < stats.norm.ppf(base), skill < stats.norm.ppf(arm)
-    both = float(
-        stats.multivariate_normal.cdf(stats.norm.ppf([arm, base]), cov=np.array([[1, linked], [linked, 1]]))
+    ours = linked * theirs + math.sqrt(1 - linked**2) * (
+        math.sqrt(0.6) * of_problem + math.sqrt(0.4) * of_seed
     )
+    base_solves, arm_solves = theirs < stats.norm.ppf(base), ours < stats.norm.ppf(arm)
+    covariance = np.array([[1, linked], [linked, 1]])
+    both = float(stats.multivariate_normal.cdf(stats.norm.ppf([arm, base]), cov=covariance))
     kept, new = both / base, (arm - both) / arm
-    truth = dict(
-        srr=kept, ndr=new, sds=2 * kept * new / (kept + new), nscr=(arm - base) / (arm + base - both)
-    )
-    hits = dict.fromkeys(coverage.RATES, 0)
-    for at in range(replications):
-        base_counts = counts(8, theirs[:, at])
-        found = rates(*[(counts(8, ours[seed, :, at]), base_counts) for seed in range(seeds)], draws=400)
-        for rate, (_, low, high) in found.items():
-            hits[rate] += low <= truth[rate] <= high
-    for rate, hit in hits.items():
-        assert 0.92 - 0.01 <= hit / replications <= 0.98 + 0.01, (rate, hit / replications)
+    truth = {"srr": kept, "ndr": new, "sds": 2 * kept * new / (kept + new)}
+    truth["nscr"] = (arm - base) / (arm + base - both)
+    cells = (arm_solves & base_solves, ~arm_solves & base_solves, arm_solves & ~base_solves)
+    both_solve, base_only, arm_only = ((1.0 * inside).sum(axis=0) for inside in cells)
+    for rate, found in coverage.support(both_solve, base_only, arm_only, rng, draws=400).items():
+        assert 0.92 - 0.007 <= covered(found, truth[rate]) <= 0.98 + 0.007, rate
 
 
 # Problems yet to be solved ------------------------------------------------------------------------------
@@ -439,7 +439,7 @@ DISTRIBUTIONS: dict[str, Callable[[np.random.Generator, tuple[int, int]], Floats
 @pytest.mark.parametrize("problems", [50, 100])
 @pytest.mark.parametrize("name", DISTRIBUTIONS)
 def test_predictions_of_new_solves_hold(name: str, problems: int) -> None:
-    replications = 1000  # Monte-Carlo error 0.007
+    replications = 600  # Monte-Carlo error 0.009
     rng = np.random.default_rng([problems, *name.encode()])
     p = DISTRIBUTIONS[name](rng, (replications, problems))
     c, again = rng.binomial(128, p), rng.binomial(128, p)
@@ -449,9 +449,10 @@ def test_predictions_of_new_solves_hold(name: str, problems: int) -> None:
         np.array([getattr(one, column) for one in found])
         for column in ("estimate", "low", "high", "held_out_predicted", "held_out_observed", "singletons")
     )
-    assert 0.92 - 0.007 <= np.mean((low <= new) & (new <= high)) <= 0.98 + 0.007
-    assert abs(estimate.mean() - new.mean()) < 0.12 * new.mean()
-    assert abs(predicted.mean() - observed.mean()) < 0.12 * observed.mean()
+    assert 0.92 - 0.009 <= np.mean((low <= new) & (new <= high)) <= 0.98 + 0.009
+    for guess, result in ((estimate, new), (predicted, observed)):
+        error = (guess - result).std() / math.sqrt(replications)
+        assert abs(guess.mean() - result.mean()) < 0.1 * result.mean() + 3 * error
     assert new.mean() < bound.mean()
     assert ((estimate - new) ** 2).mean() < 0.75 * ((bound - new) ** 2).mean()
 
@@ -505,8 +506,7 @@ TABLES: Mapping[str, tuple[Callable[[Inputs], Rows], list[str], int]] = {
     ),
     "coverage": (
         coverage_table.rows,
-        ["arm", "base", "seed", "benchmark", "target"]
-        + ["both", "base_only", "arm_only", "neither", "p", "estimate", "low", "high"],
+        ["arm", "base", "seed", "benchmark", "target", *coverage.CELLS, "p", "estimate", "low", "high"],
         3 * 2,
     ),
     "support": (
@@ -516,8 +516,20 @@ TABLES: Mapping[str, tuple[Callable[[Inputs], Rows], list[str], int]] = {
     ),
     "unseen": (
         unseen.rows,
-        ["arm", "seed", "benchmark", "target", "problems", "solved", "singletons", "doubletons", "bound"]
-        + ["estimate", "low", "high", "held_out_predicted", "held_out_observed"],
+        [
+            *[
+                "arm",
+                "seed",
+                "benchmark",
+                "target",
+                "problems",
+                "solved",
+                "singletons",
+                "doubletons",
+                "bound",
+            ],
+            *["estimate", "low", "high", "held_out_predicted", "held_out_observed"],
+        ],
         3 * 3,
     ),
     "luck": (luck.rows, ["arm", "benchmark", "k", "estimate", "low", "high", "answer", "derivation"], 2 * 4),
@@ -566,7 +578,7 @@ def test_cover_counts_problems_at_each_tau() -> None:
 def test_accuracy_bins_and_their_change() -> None:
     rows = chosen(accuracy.rows(inputs()), arm="rl", benchmark="world")
     assert [row["bin"] for row in rows] == list(passk.BINS)
-    assert [row["problems"] for row in rows] == [4.5, 3.5, 0.5, 0.5, 0.5, 0, 1, 0, 0, 0, 0.5, 2.5 - 0.5 + 0]
+    assert [row["problems"] for row in rows] == [4, 2, 1, 0.5, 0.5, 0, 1, 0, 0, 0, 0.5, 2.5]
     base = chosen(accuracy.rows(inputs()), arm="base", benchmark="world")
     changes = chosen(accuracy_change.rows(inputs()), benchmark="world")
     expected = [mine["problems"] - theirs["problems"] for mine, theirs in zip(rows, base, strict=True)]
@@ -674,7 +686,7 @@ def test_disagreements_with_extra_completions(tmp_path: Path) -> None:
     assert [found[1][column] for column in columns] == [1, 1, 64, 1, 1, 1]
     # p10 was derived right by the base once of 16; then once of 64, and never by the arm.
     assert [found[2][column] for column in columns] == [1, 1, 64, 1, 0, 0]
-    assert [found[3][column] for column in columns] == [0, 0, None, 0, 0, 0]
+    assert [found[3][column] for column in columns] == [1, 0, None, 0, 0, 0]
 
 
 def test_models_must_have_as_many_extra_completions(tmp_path: Path) -> None:

@@ -68,6 +68,8 @@ def rules() -> Iterator[tuple[str, Path, list[Path]]]:
                 assert conda, f"{file.name}: rule {block[1]} names no environment"
                 pattern = re.sub(r"\{[^{}]+\}", "*", Path(script[1]).name)
                 scripts = sorted((ROOT / "scripts").glob(pattern))
+                if block[1] == "table":  # which imports the analysis that a table is named after
+                    scripts += sorted((ROOT / "scripts/anatomy/analyses").glob("*.py"))
                 yield block[1], (file.parent / conda[1]).resolve(), scripts
 
 

@@ -316,6 +316,82 @@ def test_intervals_cover_the_truth(problems: int) -> None:
         assert (hits / REPLICATIONS <= 0.98).all(), (contrast, hits / REPLICATIONS)
 
 
+# The band over all k ------------------------------------------------------------------------------------
+
+
+def uniform_draws(rng: np.random.Generator, problems: int, draws: int = 400) -> NDArray[np.float64]:
+    return rng.multinomial(problems, np.full(problems, 1 / problems), draws) / problems
+
+
+def test_a_band_is_the_largest_studentised_deviation_by_hand() -> None:
+    values = np.array([[0.0, 0.0], [1.0, 0.2]])
+    # Draws of (1, 1), and of (1/4, 3/4): the mean moves by half a standard error of 1/2 ...
+    weights = np.array([[0.5, 0.5], [0.25, 0.75]])
+    low, high = passk.simultaneous(values, weights, level=1.0)
+    # ... which within that draw is sqrt(3/16): 1/4 divided by sqrt(3)/4, times the data's 1/2 and 1/10.
+    width = np.array([0.5, 0.1]) / math.sqrt(3)
+    assert low == pytest.approx(values.mean(axis=0) - width) and high == pytest.approx(
+        values.mean(axis=0) + width
+    )
+
+
+def test_a_draw_without_spread_counts_as_a_fifth() -> None:
+    values = np.array([[0.0], [1.0]])
+    low, high = passk.simultaneous(values, np.array([[1.0, 0.0]]), level=1.0)
+    assert (low[0], high[0]) == pytest.approx((0.5 - 2.5, 0.5 + 2.5))  # 1/2 is 5 fifths of the spread 1/2
+
+
+def test_a_k_without_differences_has_no_width_and_leaves_the_others_alone() -> None:
+    rng = np.random.default_rng(0)
+    values = rng.random((40, 3))
+    values[:, 1] = 0.1 + 0.2
+    weights = uniform_draws(rng, 40)
+    band = passk.simultaneous(values, weights)
+    assert band[:, 1] == pytest.approx(0.3)
+    assert band[:, [0, 2]] == pytest.approx(passk.simultaneous(values[:, [0, 2]], weights))
+    assert (passk.simultaneous(values[:, [1, 1]], weights) == values[0, 1]).all()
+
+
+def test_bands_are_wider_than_intervals_and_within_the_possible_range() -> None:
+    curves = boot({"a": [drawn_counts(1)], "b": [drawn_counts(2)]}, draws=1000)
+    for base in (None, "b"):
+        band, pointwise = curves.band("a", base), curves.interval("a", base)
+        inside = (band > (-1 if base else 0)) & (band < 1)
+        assert (np.diff(band, axis=0) > np.diff(pointwise, axis=0))[inside.all(axis=0)[None]].all()
+        assert (band[0] < curves.estimate("a", base)).all() and (band[1] > curves.estimate("a", base)).all()
+    extreme = boot({"a": [counts(64, [64] * 9 + [0])], "b": [counts(64, [0] * 9 + [1])]})
+    assert extreme.band("a").max() == 1 and extreme.band("b").min() == 0 and extreme.band("a", "b").max() <= 1
+
+
+def test_one_k_has_a_narrower_band_than_many() -> None:
+    curves = boot({"a": [drawn_counts(1)]}, draws=1000)
+    alone = passk.simultaneous(curves.values["a"][:, :1], curves.weights)
+    assert (np.diff(alone, axis=0) < np.diff(curves.band("a"), axis=0)[:, :1]).all()
+
+
+@pytest.mark.parametrize("problems", [50, 100])
+@pytest.mark.parametrize(
+    ("first", "second"), [(A, B), ((0.3, 3), (1, 30)), ((0.2, 1), (0.15, 0.4)), ((1, 40), (0.8, 60))]
+)
+def test_bands_cover_the_truth_at_every_k(
+    problems: int, first: tuple[float, float], second: tuple[float, float]
+) -> None:
+    replications = 1000  # Monte-Carlo error 0.007
+    rng = np.random.default_rng([problems, int(1000 * first[0])])
+    common = rng.standard_normal((replications, problems))
+    other = 0.7 * common + math.sqrt(1 - 0.49) * rng.standard_normal((replications, problems))
+    p, q = (stats.beta.ppf(stats.norm.cdf(z), *shape) for z, shape in ((common, first), (other, second)))
+    table = passk.pass_at_k(N, np.arange(N + 1)[:, None], np.asarray(KS))
+    a, b = table[rng.binomial(N, p)], table[rng.binomial(N, q)]
+    draws = uniform_draws(rng, problems)
+    for values, target in ((a, truth(first)), (b - a, truth(second) - truth(first))):
+        covered = 0
+        for one in values:
+            low, high = passk.simultaneous(one, draws)
+            covered += bool(((low <= target) & (target <= high)).all())
+        assert 0.92 - 0.007 <= covered / replications <= 0.98 + 0.007
+
+
 # The crossover ------------------------------------------------------------------------------------------
 
 
@@ -410,3 +486,51 @@ def test_every_problem_falls_into_the_bin_of_its_fraction(c: list[int]) -> None:
         index = 0 if share == 0 else 11 if share == 1 else math.ceil(share * 10)
         expected[index] += 1
     assert passk.accuracy_histogram(counts(40, c)).tolist() == expected
+
+
+def test_bins_of_problems_add_up_to_the_histogram() -> None:
+    inside = passk.in_bins(drawn_counts(1))
+    assert inside.shape == (50, 12) and (inside.sum(axis=1) == 1).all()
+    assert inside.sum(axis=0).tolist() == passk.accuracy_histogram(drawn_counts(1)).tolist()
+
+
+# Cover@tau ----------------------------------------------------------------------------------------------
+
+
+def test_cover_at_tau_by_hand() -> None:
+    found = counts(10, [0, 1, 3, 7, 10])
+    assert passk.cover_at_tau(found, [0.01, 0.1, 0.3, 0.31, 0.7, 1.0]).tolist() == [
+        0.8,
+        0.8,
+        0.6,
+        0.4,
+        0.4,
+        0.2,
+    ]
+    # 3 of 10 reaches 0.3, and 2 of 20 does not.
+    mixed = Counts(np.array([10, 20]), np.array([3, 2]))
+    assert passk.reached(mixed, [0.1, 0.3]).tolist() == [[True, True], [True, False]]
+
+
+@pytest.mark.parametrize("n", [1, 7, 64, 100, 128, 1000, 100_000])
+def test_a_share_of_exactly_tau_reaches_it(n: int) -> None:
+    for percent in range(1, 101):
+        needed = math.ceil(Fraction(percent, 100) * n)
+        found = counts(n, [needed - 1, needed])
+        assert passk.reached(found, [percent / 100]).tolist() == [[False], [True]], percent
+
+
+def test_pass_at_k_is_an_average_of_cover_at_tau() -> None:
+    """1 - (1 - p)^k is the integral of Cover@tau with the density k (1 - tau)^(k - 1)."""
+    found = drawn_counts(3)
+    taus = np.arange(1, N + 1) / N
+    cover = passk.cover_at_tau(found, taus.tolist())
+    for k in (1, 4, 16):
+        weight = (1 - taus + 1 / N) ** k - (1 - taus) ** k
+        assert cover @ weight == pytest.approx((1 - (1 - found.c / N) ** k).mean())
+
+
+@pytest.mark.parametrize("tau", [0.0, -0.1, 1.01])
+def test_impossible_taus_are_refused(tau: float) -> None:
+    with pytest.raises(ValueError, match="0 < tau <= 1"):
+        passk.cover_at_tau(counts(8, [1]), [tau])

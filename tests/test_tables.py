@@ -1,6 +1,7 @@
 """Tables between stages: whole, of their schema, and unaltered, or refused by name."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -50,6 +51,8 @@ def counts(rows: int = 12) -> list[Row]:
             "malformed": 0,
             "truncated": 1,
             "tokens": 90,
+            "entropy": 45.5 if i % 2 else None,
+            "temperature": 1.0,
         }
         for i in range(rows)
     ]
@@ -85,6 +88,33 @@ def test_round_trip(table: str, tmp_path_factory: pytest.TempPathFactory) -> Non
         assert list(tables.records(path, table, [first])) == [{first: row[first]} for row in rows]
 
     check()
+
+
+@pytest.mark.parametrize(
+    ("table", "columns", "nullable"),
+    [
+        (
+            "samples",
+            "problem sample completion tokens finish_reason logprob entropy temperature",
+            {"entropy"},
+        ),
+        (
+            "counts",
+            "problem n answer derivation malformed truncated tokens entropy temperature",
+            {"derivation", "entropy"},
+        ),
+        (
+            "training",
+            "run seed step loss reward length entropy kl zero_signal clipped value_loss generated tokens"
+            " seconds",
+            {"loss", "reward", "length", "entropy", "kl", "zero_signal", "clipped", "value_loss"},
+        ),
+    ],
+)
+def test_columns_and_what_may_be_missing(table: str, columns: str, nullable: set[str]) -> None:
+    schema = tables.SCHEMAS[table]
+    assert schema.names == columns.split()
+    assert {field.name for field in schema if field.nullable} == nullable
 
 
 @pytest.mark.parametrize("table", tables.SCHEMAS)
@@ -172,34 +202,58 @@ def test_a_missing_file_is_refused_by_name(tmp_path: Path) -> None:
 # Rows that are refused ----------------------------------------------------------------------------------
 
 
+def unfit(path: Path, change: Row, frame: bool) -> str:
+    """The message that names file and table, and then this, when rows of such a change are written."""
+    rows = counts()
+    for row in rows:
+        row.update(change)
+        for name in [name for name, value in change.items() if value is ...]:
+            del row[name]
+    with pytest.raises(AnatomyError) as caught:
+        tables.write(path, "counts", pd.DataFrame(rows) if frame else rows)
+    assert not list(path.parent.iterdir())
+    named, _, told = str(caught.value).partition("'counts'")
+    assert path.name in named
+    return told
+
+
+UNNAMED = pytest.mark.xfail(reason="pyarrow's message for a list of rows does not name the column")
+
+
+@pytest.mark.parametrize(
+    ("change", "column", "frame"),
+    [
+        pytest.param({"n": "eight"}, "n", False, marks=UNNAMED),
+        ({"n": "eight"}, "n", True),
+        pytest.param({"entropy": "low"}, "entropy", False, marks=UNNAMED),
+        ({"entropy": "low"}, "entropy", True),
+    ],
+)
+def test_a_value_of_the_wrong_type_names_file_and_column(
+    tmp_path: Path, change: Row, column: str, frame: bool
+) -> None:
+    assert re.search(rf"\b{column}\b", unfit(tmp_path / "wrong.parquet", change, frame))
+
+
 @pytest.mark.parametrize("frame", [False, True])
 @pytest.mark.parametrize(
     ("change", "column"),
     [
-        ({"n": "eight"}, "n"),
         ({"n": 8.5}, "n"),
         ({"answer": None}, "answer"),
         ({"problem": None}, "problem"),
         ({"surprise": 1}, "surprise"),
         ({"tokens": ...}, "tokens"),
         ({"derivation": ...}, "derivation"),
+        ({"entropy": ...}, "entropy"),
+        ({"temperature": None}, "temperature"),
+        ({"temperature": ...}, "temperature"),
     ],
 )
 def test_rows_that_do_not_fit_name_file_and_column(
     tmp_path: Path, change: Row, column: str, frame: bool
 ) -> None:
-    rows = counts()
-    for row in rows:
-        row.update(change)
-        for name in [name for name, value in change.items() if value is ...]:
-            del row[name]
-    path = tmp_path / "wrong.parquet"
-    with pytest.raises(AnatomyError) as caught:
-        tables.write(path, "counts", pd.DataFrame(rows) if frame else rows)
-    assert path.name in str(caught.value)
-    told = str(caught.value).split("'counts'")[-1]
-    assert column in told, told
-    assert not list(tmp_path.iterdir())
+    assert re.search(rf"\b{column}\b", unfit(tmp_path / "wrong.parquet", change, frame))
 
 
 def test_one_row_with_an_extra_column_is_refused(tmp_path: Path) -> None:
@@ -249,7 +303,7 @@ with tables.writing(sys.argv[2], "samples") as writer:
     for piece in itertools.count():
         writer.write([
             {"problem": f"p{piece}", "sample": i, "completion": f"{piece} {i} " * 40, "tokens": 9,
-             "finish_reason": "stop", "logprob": -1.5}
+             "finish_reason": "stop", "logprob": -1.5, "entropy": None, "temperature": 1.0}
             for i in range(200)
         ])
         if piece == 5:
@@ -292,7 +346,14 @@ def test_identity_is_that_of_the_content(tmp_path: Path) -> None:
     assert tables.identity(tmp_path / "a.parquet") == same
     others = []
     for row, (column, value) in enumerate(
-        [("answer", 7), ("problem", "q"), ("derivation", 0), ("tokens", 91)]
+        [
+            ("answer", 7),
+            ("problem", "q"),
+            ("derivation", 0),
+            ("tokens", 91),
+            ("entropy", 0.0),
+            ("temperature", 0.6),
+        ]
     ):
         changed = counts()
         changed[row] |= {column: value}

@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
+import yaml
 
 from anatomy import tables
 
@@ -91,11 +92,14 @@ def again(finished: Path, tmp_path: Path) -> Path:
 
 def test_every_artifact_is_there(finished: Path) -> None:
     assert (finished / "paper/tiny.pdf").read_bytes().startswith(b"%PDF")
-    for figure in ("passk", "accuracy", "training"):
+    artifacts = yaml.safe_load((finished / "tests/tiny/artifacts.yaml").read_text())
+    for figure in artifacts["figures"]:
         for suffix in ("pdf", "svg", "png"):
             assert (finished / f"figures/tiny/{figure}.{suffix}").stat().st_size > 1000
+    for table in artifacts["tables"]:
+        assert len((finished / f"{STUDY}/tables/{table}.csv").read_text().splitlines()) > 1
     numbers = json.loads((finished / f"{STUDY}/numbers.json").read_text())
-    passk = numbers["passk/base/all/easy/answer/1/estimate"]
+    passk = numbers["passk/base/all/hard/answer/1/estimate"]
     assert (finished / passk["file"]).exists() and len(passk["interval"]) == 2
 
 
@@ -160,22 +164,22 @@ def test_tables_and_figures_are_the_same_bytes_again(again: Path) -> None:
 
 
 def test_an_edited_table_is_refused_by_name(again: Path) -> None:
-    target = again / f"{STUDY}/counts/base/seed-0/easy.parquet"
+    target = again / f"{STUDY}/counts/base/seed-0/hard.parquet"
     content = bytearray(target.read_bytes())
     content[40] ^= 1
     target.write_bytes(content)
     (again / f"{STUDY}/tables/passk.csv").unlink()
     done = snakemake(again, f"{STUDY}/tables/passk.csv")
     assert done.returncode != 0
-    assert "counts/base/seed-0/easy.parquet: altered since it was written" in done.stdout
+    assert "counts/base/seed-0/hard.parquet: altered since it was written" in done.stdout
     assert "Traceback" not in done.stdout
 
 
 def test_a_truncated_table_is_refused_by_name(again: Path) -> None:
-    target = again / f"{STUDY}/verdicts/base/seed-0/easy/shard-000.parquet"
+    target = again / f"{STUDY}/verdicts/base/seed-0/hard/shard-000.parquet"
     target.write_bytes(target.read_bytes()[:-20])
-    (again / f"{STUDY}/counts/base/seed-0/easy.parquet").unlink()
-    done = snakemake(again, f"{STUDY}/counts/base/seed-0/easy.parquet")
+    (again / f"{STUDY}/counts/base/seed-0/hard.parquet").unlink()
+    done = snakemake(again, f"{STUDY}/counts/base/seed-0/hard.parquet")
     assert done.returncode != 0
     assert "shard-000.parquet: truncated" in done.stdout
 
@@ -196,7 +200,7 @@ def test_a_script_runs_alone(again: Path) -> None:
     target = again / f"{STUDY}/tables/passk.csv"
     before = target.read_bytes()
     target.unlink()
-    script = [sys.executable, "scripts/table_passk.py", f"{STUDY}/tables/passk.csv"]
+    script = [sys.executable, "scripts/table.py", f"{STUDY}/tables/passk.csv"]
     done = subprocess.run(
         [*script, "--configfile", "tests/tiny/config.yaml"], cwd=again, text=True, capture_output=True
     )
@@ -216,24 +220,34 @@ def add_line(sheet: Path, name: str, **changes: str) -> None:
 
 
 def test_an_arm_is_a_line(again: Path) -> None:
-    add_line(again / "tests/tiny/arms.tsv", "twin", model="base", condition="plain", base="base")
+    sheet = again / "tests/tiny/arms.tsv"
+    add_line(sheet, "twin", model="base", condition="plain", base="base", benchmarks="-")
     jobs = planned(again)
     assert {rule: jobs.get(rule, 0) for rule in ("pretrain", "train", "sample", "grade", "count")} == {
-        "pretrain": 0, "train": 0, "sample": 3, "grade": 3, "count": 3,
+        "pretrain": 0, "train": 0, "sample": 2, "grade": 2, "count": 2,
     }  # fmt: skip
 
 
 def test_a_run_is_a_line(again: Path) -> None:
-    add_line(again / "tests/tiny/runs.tsv", "longer", steps="8", seeds="0")
-    add_line(again / "tests/tiny/arms.tsv", "longer", model="longer", condition="plain", base="base")
+    add_line(again / "tests/tiny/runs.tsv", "rloo", algorithm="rloo", preset="plain", tokens="-", seeds="0")
+    add_line(again / "tests/tiny/arms.tsv", "rloo", model="rloo", condition="plain", base="base")
     jobs = planned(again)
-    assert jobs["train"] == 1 and jobs["sample"] == 3 and "pretrain" not in jobs
+    assert jobs["train"] == 1 and jobs["sample"] == 1 and "pretrain" not in jobs
 
 
 def test_a_benchmark_is_a_line(again: Path) -> None:
-    add_line(again / "tests/tiny/benchmarks.tsv", "longest", splits_steps="6")
+    add_line(again / "tests/tiny/benchmarks.tsv", "longest", splits_steps="6", side="test", taken_from="-")
     jobs = planned(again)
-    assert jobs["world"] == 1 and jobs["sample"] == 4 and not {"pretrain", "train"} & set(jobs)
+    # The two arms that are sampled on every benchmark, one of them with two seeds.
+    assert jobs["world"] == 1 and jobs["sample"] == 3 and not {"pretrain", "train"} & set(jobs)
+
+
+def test_a_new_analysis_of_old_samples_runs_no_model(again: Path) -> None:
+    path = again / "tests/tiny/artifacts.yaml"
+    artifacts = yaml.safe_load(path.read_text())
+    artifacts["tables"]["other"] = {**artifacts["tables"]["difference"], "analysis": "difference"}
+    path.write_text(yaml.safe_dump(artifacts, sort_keys=False))
+    assert planned(again, "tables") == {"table": 1, "tables": 1}
 
 
 def test_real_benchmarks_go_through_the_same_rules(tmp_path: Path) -> None:
@@ -294,7 +308,7 @@ def test_killed_and_continued_ends_in_the_same_study(finished: Path, tmp_path: P
     kill_when(folder, f"{work}/base/seed-0/checkpoint-*/complete", "all")
     assert not (folder / f"{STUDY}/models/base/seed-0").exists()
     kill_when(folder, f"{work}/grpo/seed-*/checkpoint-2/complete", "all")
-    assert digests(folder).keys() == {f"{STUDY}/models/base/seed-0/step-40"}
+    assert f"{STUDY}/models/base/seed-0/step-40" in digests(folder)
     kill_when(folder, f"{STUDY}/samples/**/shard-000.parquet", "all", count=4)
     shards = list(folder.glob(f"{STUDY}/samples/**/shard-000.parquet"))
     kept = {path: path.stat().st_mtime_ns for path in shards}

@@ -6,7 +6,6 @@ into the table's rows.
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -34,7 +33,7 @@ class Inputs:
     pairs: Sequence[tuple[str, str]] = ()
     """(arm, base) pairs that are compared, problem by problem."""
     arms: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    """Facts about each arm: model, algorithm, step, condition, temperature, base, label."""
+    """Facts about each arm: model, step, condition, base."""
     files: Mapping[str, Sequence[Mapping[str, Any]]] = field(default_factory=dict)
     """Other inputs by kind (problems, training, scores, tables ...): ``path`` and the names in it."""
     facts: Mapping[str, Any] = field(default_factory=dict)
@@ -66,6 +65,11 @@ class Inputs:
     def replicates(self, benchmark: str, arm: str, target: str) -> dict[int, Counts]:
         """Return an arm's counts by training seed."""
         return {seed: counts(frame, target) for seed, frame in self.cells[benchmark][arm].items()}
+
+    def temperature(self, benchmark: str, arm: str) -> float:
+        """Return an arm's sampling temperature, the mean over its training seeds where it was matched."""
+        seeds = self.cells[benchmark][arm].values()
+        return float(np.mean([frame["temperature"].iloc[0] for frame in seeds]))
 
     def curves(self, benchmark: str, target: str, each_seed: bool = False) -> Curves:
         """Return pass@k of every arm on a benchmark, bootstrapped together; the same draws for every table.

@@ -5,6 +5,7 @@ Every mistake becomes one message that names file, place, value and what is allo
 
 import csv
 import json
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -350,9 +351,14 @@ def load(settings: Mapping[str, Any], root: str | Path, where: str) -> Study:
         if name not in allowed:
             raise AnatomyError(f"{place}: unknown {what} '{name}'; allowed: {', '.join(sorted(allowed))}")
 
+    def at_least(least: int, number: int, what: str, place: str) -> None:
+        if number < least:
+            raise AnatomyError(f"{place}: {what} {number}; allowed: {least} or more")
+
     presets = settings["presets"]
     for model in models.values():
         place = f"{paths['models']}, model {model.model}"
+        at_least(1, model.steps, "steps", place)
         known(model.preset, presets["supervised"], "preset", place)
         wanted = "mixture" if model.source == "pretrain" else None
         has = "mixture" if "mixture" in presets["supervised"][model.preset] else None
@@ -367,15 +373,21 @@ def load(settings: Mapping[str, Any], root: str | Path, where: str) -> Study:
         known(run.preset, presets["reinforcement"], "preset", place)
         known(run.start, models, "start model", place)
         known(run.benchmark, benchmarks, "benchmark", place)
-        updates = presets["reinforcement"][run.preset]["updates"]
-        every = presets["reinforcement"][run.preset]["checkpoint_every"]
+        at_least(1, run.steps, "steps", place)
+        at_least(0, run.tokens, "tokens", place)
+        preset = presets["reinforcement"][run.preset]
+        updates, every = preset["updates"], preset["checkpoint_every"]
         if run.steps % updates or every % updates:
             raise AnatomyError(
                 f"{place}: steps {run.steps} and checkpoint_every {every} must be multiples of the preset's"
                 f" updates {updates}"
             )
-        if (run.algorithm == "ppo") != ("value" in presets["reinforcement"][run.preset]):
+        if preset["prompts"] * preset["rollouts"] % updates:
+            raise AnatomyError(f"{place}: prompts times rollouts must be a multiple of updates {updates}")
+        if (run.algorithm == "ppo") != ("value" in preset):
             raise AnatomyError(f"{place}: a preset with `value` belongs to algorithm ppo, and to no other")
+        if len(set(run.seeds)) < len(run.seeds):
+            raise AnatomyError(f"{place}: a seed stands twice in {list(run.seeds)}")
         late = [step for step in run.checkpoints if not 0 < step <= run.steps]
         if not run.seeds or late:
             raise AnatomyError(
@@ -390,8 +402,11 @@ def load(settings: Mapping[str, Any], root: str | Path, where: str) -> Study:
         beyond = [steps for steps in benchmark.splits_steps if not 1 <= steps <= world.MAX_STEPS]
         if beyond:
             raise AnatomyError(f"{place}: {beyond} steps; allowed: 1 to {world.MAX_STEPS}")
+        if benchmark.source == "world":
+            at_least(1, benchmark.problems, "problems", place)
         if benchmark.taken_from:
-            known(benchmark.taken_from, benchmarks, "benchmark", place)
+            wholes = {b.benchmark: b for b in benchmarks.values() if b.source == "world" and not b.taken_from}
+            known(benchmark.taken_from, wholes, "benchmark to take problems from", place)
     both = sorted(set(models) & set(runs))
     if both:
         raise AnatomyError(f"{paths['runs']}: {both} are names of models too; rename the runs")
@@ -426,18 +441,29 @@ def load(settings: Mapping[str, Any], root: str | Path, where: str) -> Study:
                 )
         elif arm.temperature:
             try:
-                wrong = float(arm.temperature) < 0
+                wrong = not 0 <= float(arm.temperature) < math.inf
             except ValueError:
                 wrong = True
             if wrong:
                 raise AnatomyError(
                     f"{place}: temperature '{arm.temperature}' is neither a number from 0 up nor match:ARM"
                 )
-    place = str(settings["artifacts"])
+    analyses = {path.stem: path for path in (Path(__file__).parent / "analyses").glob("[!_]*.py")}
     for kind in ("tables", "figures"):
         for name, artifact in artifacts[kind].items():
+            place = f"{settings['artifacts']}: {kind}.{name}"
             for arm_name in result.arms_of(artifact):
-                known(arm_name, arms, "arm", f"{place}: {kind}.{name}")
+                known(arm_name, arms, "arm", place)
+            sampled = {test: 0 for arm_name in result.arms_of(artifact) for test in result.tests_of(arm_name)}
+            for benchmark_name in artifact.get("benchmarks", []):
+                known(benchmark_name, sampled, "benchmark", place)
             for table in artifact.get("tables", []):
-                known(table, artifacts["tables"], "table", f"{place}: {kind}.{name}")
+                known(table, artifacts["tables"], "table", place)
+            if kind == "tables":
+                known(artifact.get("analysis", name), analyses, "analysis", place)
+            if "scores" in artifact.get("needs", []) and "texts" not in artifact:
+                raise AnatomyError(f"{place}: scores are of texts; name them under `texts`")
+            for scorer, text in artifact.get("texts", []):
+                known(scorer, arms, "scorer", place)
+                known(text, {**arms, "gold": 0}, "text", place)
     return result

@@ -4,8 +4,6 @@ from collections.abc import Iterable, Mapping
 from itertools import zip_longest
 from typing import Any
 
-import pandas as pd
-
 from anatomy.errors import AnatomyError
 
 
@@ -43,9 +41,8 @@ def count(
         )
         row["n"] += 1
         row["tokens"] += sample["tokens"]
-        row["entropy"] = (
-            None if sample["entropy"] is None or row["entropy"] is None else row["entropy"] + sample["entropy"]
-        )
+        told = sample["entropy"]
+        row["entropy"] = None if told is None or row["entropy"] is None else row["entropy"] + told
         row["answer"] += verdict["verdict"] == "right"
         row["malformed"] += verdict["verdict"] == "malformed"
         row["truncated"] += verdict["verdict"] == "truncated"
@@ -58,16 +55,3 @@ def count(
         name, found = next(iter(wrong.items()))
         raise AnatomyError(f"problem {name} has {found} completions instead of {n}; sample its shard again")
     return list(rows.values())
-
-
-def disagreeing(first: pd.DataFrame, second: pd.DataFrame) -> set[str]:
-    """Return the problems that one of two arms solved and the other did not, by answer or by derivation.
-
-    first, second: tables 'counts' of the same problems; solved means at least one success among n.
-    """
-    both = first.merge(second, on="problem", validate="one_to_one")
-    found: set[str] = set()
-    for target in ("answer", "derivation"):
-        solved = [both[f"{target}_{side}"].fillna(0) > 0 for side in ("x", "y")]
-        found |= set(both["problem"][solved[0] != solved[1]])
-    return found

@@ -5,7 +5,7 @@ problems are drawn from, given the training seeds. They hold for small counts, w
 fails: it can leave neither 0 of 50 nor the side of 0 on which 4 against 0 is.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple, TypeVar
 
 import numpy as np
@@ -19,11 +19,10 @@ from anatomy.passk import Counts, Floats
 
 T = TypeVar("T")
 
-CELLS = ("neither", "base_only", "arm_only", "both")
+CELLS = ("both", "base_only", "arm_only", "neither")
 """The cells of the 2x2 table of solved problems."""
-DISAGREEMENTS = ("base_only", "arm_only")
-RATES = ("srr", "ndr", "sds", "nscr")
-"""Rates of support, in the order of their rows."""
+SOLVED = CELLS[:3]
+DISAGREEMENTS = CELLS[1:3]
 
 _SHARE_PRIOR, _CHANGE_PRIOR = 0.1, 1.0
 
@@ -44,9 +43,9 @@ def share(hits: Floats, tries: Floats, level: float = 0.95) -> Estimate:
     Statistician 44(4)) for the effective number of problems (Korn and Graubard 1998, Survey Methodology 24).
 
     Coverage of the 95% interval: whole problems, N = 30 to 100, 0.92 to 0.98 where hits and misses are at
-    least 2 on average, above it where they are fewer (no interval of a count can do better); means over 3
-    or 5 training seeds likewise. Ratios of pass@k: 0.92 to 0.98, but up to 1 where the problems' ratios are
-    nearly all 0 or nearly all 1. Raises ValueError where hits are not within 0 and tries.
+    least 2 on average (0.918 at worst for N = 500), above it where they are fewer, as any interval of a
+    count; means over 3 or 5 training seeds likewise. Ratios of pass@k: 0.92 to 0.98, but up to 1 where the
+    problems' ratios are nearly all 0 or 1. Raises ValueError where hits are not within 0 and tries.
     """
     if np.any(hits < 0) or np.any(hits > tries + 1e-9):
         raise ValueError("a share needs 0 <= hits <= tries for every problem")
@@ -139,7 +138,7 @@ def _tango(gains: Floats, losses: Floats, size: Floats, level: float) -> tuple[F
     above, below = observed + 1e-9 * (1 - observed), observed - 1e-9 * (1 + observed)
     low = elementwise.find_root(beyond, (-one, below), args=(*counts, one)).x
     high = elementwise.find_root(beyond, (above, one), args=(*counts, -one)).x
-    return np.where(losses < size, low, -1.0), np.where(gains < size, high, 1.0)
+    return np.where(losses >= size, -1.0, low), np.where(gains >= size, 1.0, high)
 
 
 def paired(arm: Mapping[int, T], base: Mapping[int, T]) -> list[tuple[int, T, T]]:
@@ -160,7 +159,7 @@ def cells(arm: Counts, base: Counts) -> NDArray[np.int64]:
     """Return (N,) which of ``CELLS`` each problem is in. Raises ValueError where problems or n differ."""
     if not np.array_equal(arm.n, base.n):
         raise ValueError("coverage compares the same problems with the same n")
-    return 2 * (arm.c > 0) + (base.c > 0)
+    return 3 - 2 * (base.c > 0) - (arm.c > 0)
 
 
 def mcnemar(base_only: int, arm_only: int) -> float:
@@ -172,38 +171,42 @@ def mcnemar(base_only: int, arm_only: int) -> float:
 
 
 def support(
-    arms: Sequence[Counts],
-    bases: Sequence[Counts],
+    both: Floats,
+    base_only: Floats,
+    arm_only: Floats,
     rng: np.random.Generator,
     draws: int = 2000,
     level: float = 0.95,
-) -> dict[str, tuple[float, float, float]]:
-    """Return (estimate, low, high) of each of ``RATES``, from pairs of counts summed over training seeds.
+) -> dict[str, Estimate]:
+    """Return the rates srr, ndr, sds and nscr with their intervals; nan where no problem is to be divided by.
 
-    With P problems solved by both, S by the base only and E by the arm only: srr = P / (P + S), ndr =
-    E / (P + E), sds their harmonic mean (0 if both are 0), nscr = (E - S) / (P + E + S); nan without any
-    solved. The unit is the problem. srr and ndr have the intervals of ``share`` and nscr that of ``change``;
-    sds that of draws from the confidence distributions of srr and ndr.
+    both, base_only and arm_only: (N, ...), in how many training seeds each problem is in that cell. With P, S
+    and E their sums: srr = P / (P + S), ndr = E / (P + E), sds their harmonic mean (0 if both are 0) and
+    nscr = (E - S) / (P + E + S). The intervals are those of ``share``, for nscr of ``change``, and for sds
+    the quantiles of draws from the confidence distributions of srr and ndr.
 
     Coverage of the 95% intervals, N = 30 to 100, 1 and 3 training seeds: 0.93 to 0.98 for srr, sds and ndr
     where S and E are 2 or more on average and for nscr where they are 5 or more together, else up to 1.
     Source: Wu et al. 2025 (arXiv 2507.14843), empirical support.
     """
-    codes = np.stack([cells(arm, base) for arm, base in zip(arms, bases, strict=True)])
-    base_only, arm_only, both = ((codes == cell).sum(axis=0).astype(np.float64) for cell in (1, 2, 3))
-    result = {
-        "srr": share(both, both + base_only, level),
-        "ndr": share(arm_only, both + arm_only, level),
-        "nscr": change(arm_only, base_only, both + arm_only + base_only, level),
-    }
-    kept, new = result["srr"].estimate, result["ndr"].estimate
-    drawn = _harmonic(
-        _confidence_draws(both, both + base_only, rng, draws),
-        _confidence_draws(arm_only, both + arm_only, rng, draws),
-    )
+    old, ours = both + base_only, both + arm_only
+    srr, ndr = share(both, old, level), share(arm_only, ours, level)
+    kept, new = _confidence_draws(both, old, rng, draws), _confidence_draws(arm_only, ours, rng, draws)
     tail = (1 - level) / 2
-    result["sds"] = Estimate(_harmonic(kept, new), *np.quantile(drawn, [tail, 1 - tail]))
-    return {rate: (float(a), float(b), float(c)) for rate, (a, b, c) in ((r, result[r]) for r in RATES)}
+    ends = np.quantile(_harmonic(kept, new), [tail, 1 - tail], axis=0)
+    return {
+        "srr": srr,
+        "ndr": ndr,
+        "sds": Estimate(_harmonic(srr.estimate, ndr.estimate), *ends),
+        "nscr": change(arm_only, base_only, old + arm_only, level),
+    }
+
+
+def seeds_in(cell: str, pairs: Iterable[tuple[Counts, Counts]]) -> Floats:
+    """Return (N,) in how many (arm, base) pairs of counts each problem is in a cell."""
+    inside = [cells(arm, base) == CELLS.index(cell) for arm, base in pairs]
+    seeds: Floats = np.sum(inside, axis=0, dtype=np.float64)
+    return seeds
 
 
 def _harmonic(a: Floats, b: Floats) -> Floats:
@@ -212,13 +215,13 @@ def _harmonic(a: Floats, b: Floats) -> Floats:
 
 
 def _confidence_draws(hits: Floats, tries: Floats, rng: np.random.Generator, draws: int) -> Floats:
-    """Return draws of a share whose quantiles are the ends of its mid-P interval."""
+    """Return (draws, ...) shares whose quantiles are the ends of their mid-P intervals."""
     estimate, _, size = _effective(hits, np.zeros_like(hits), tries, _SHARE_PRIOR)
-    if np.isnan(size):
-        return np.full(draws, np.nan)
-    more = rng.integers(2, size=draws)
-    x = np.clip(estimate * size, 0, size)
-    return rng.beta(np.maximum(x + more, 1e-300), np.maximum(size - x + 1 - more, 1e-300))
+    known = np.isfinite(size)
+    more = rng.integers(2, size=(draws, *size.shape))
+    x, n = np.where(known, np.clip(estimate * size, 0, size), 0.0), np.where(known, size, 1.0)
+    drawn = rng.beta(np.maximum(x + more, 1e-300), np.maximum(n - x + 1 - more, 1e-300))
+    return np.where(known, drawn, np.nan)
 
 
 class Unseen(NamedTuple):
@@ -240,10 +243,11 @@ def unseen(counts: Counts, level: float = 0.95) -> Unseen:
     With f1 problems solved once and f2 twice the prediction is (3 f1 - f2) / 4, within 0 and the number of
     unsolved ones: the Good-Toulmin series f1 - f2 + f3 - ..., its j-th term times P(Binomial(2, 1/2) >= j).
     Of the smoothings tried on binomial counts (N = 50, n = 128, nine distributions of p), this one had the
-    smallest error throughout: root mean squares of 1.5 to 4.7 problems where 1 to 10 were solved, bias up to
-    0.5; the bare f1, an upper bound of the expectation, had 1.9 to 9.4. The interval is for the realised
-    number: with the variance of Poisson counts, and solved for the number as a score interval is. It held it
-    in 0.945 to 0.99 of the cases for N = 30 to 100 where 2 or more were solved, more often where fewer.
+    smallest error throughout: root mean squares of 1.5 to 4.7 problems where 1 to 10 were solved, and a bias
+    of a tenth at most; the bare f1, an upper bound of the expectation, had 1.9 to 9.4. The interval is for
+    the realised number: with the variance of Poisson counts, and solved for the number as a score interval
+    is. It held it in 0.945 to 0.99 of the cases for N = 30 to 100 where 2 or more were solved, more often
+    where fewer.
 
     The held-out values are the same prediction from half of the completions, and what the other half adds to
     it; both are expectations over all ways to halve them. Raises ValueError where some n is below 2.

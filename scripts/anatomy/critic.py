@@ -6,6 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 from transformers import AutoModelForTokenClassification
+from transformers.utils import logging
 
 from anatomy import models
 
@@ -14,7 +15,10 @@ class Critic:
     """A copy of the start model with one number instead of the vocabulary at its end, trained on returns."""
 
     def __init__(self, start: Path, learning_rate: float, device: torch.device):
+        said = logging.get_verbosity()
+        logging.set_verbosity_error()  # that the head is new is meant
         model = AutoModelForTokenClassification.from_pretrained(start, num_labels=1, dtype=torch.float32)
+        logging.set_verbosity(said)
         # Before anything is learned every value is 0; dropout would make values differ from call to call.
         torch.nn.init.zeros_(model.score.weight)
         torch.nn.init.zeros_(model.score.bias)

@@ -29,6 +29,7 @@ def interval(curves: Curves, arms: Sequence[str], level: float = 0.95) -> Floats
     resampled maxima reproduce it only in part (95% intervals from these cover 57 to 80% at k = n / 2).
     Simulated with 3 and 5 arms, 50 problems and n = 64, the 95% interval covers 93 to 98% at k = 1 and 8;
     at k = n / 2, 97 to 98% where arms differ and up to 99.7% where all are the same: it is too wide there.
+    Where pass@k is above 0.95 it covers 93% and above 0.975, 87% (a single arm's own interval: 89 and 82%).
     Source: after Chernozhukov, Lee and Rosen 2013 (Intersection bounds, arXiv 0907.3503), section 2.
     """
     estimates = np.stack([curves.estimate(arm) for arm in arms])

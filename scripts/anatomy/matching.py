@@ -1,8 +1,8 @@
 """Entropy matching: the temperature at which one arm's mean token entropy equals another's.
 
-The entropy is that of the sampling distribution over the full vocabulary, before any cut of its tail, averaged
-over all generated tokens. Source: Yue et al. 2025, appendix (entropy-matched comparison), which leaves open over
-what its entropy is taken.
+The entropy is that of the sampling distribution over the full vocabulary, before any cut of its tail,
+averaged over all generated tokens. Source: Yue et al. 2025, appendix (entropy-matched comparison), which
+leaves open over what its entropy is taken.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -41,9 +41,9 @@ def match(
 ) -> dict[str, Any]:
     """Return the temperature that gives ``target`` nats a token, and every temperature that was tried.
 
-    Each trial samples ``n`` completions a prompt with the same random numbers, so that the entropy is a smooth
-    function of the temperature; it is solved by Brent's method. AnatomyError if the target lies outside of
-    what the temperatures of ``RANGE`` give.
+    Each trial samples ``n`` completions a prompt with the same random numbers, so that the entropy hardly
+    jumps between temperatures; it is solved by Brent's method. AnatomyError if the target lies outside of what the
+    temperatures of ``RANGE`` give.
     """
     tried: dict[float, float] = {}
 

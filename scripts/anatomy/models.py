@@ -70,7 +70,7 @@ def create(
 def trainable(model: PreTrainedModel) -> PreTrainedModel:
     """Return a model made ready for training on the device it is on."""
     if model.device.type == "cpu":
-        # For sequences as short as ours the fused kernel's backward pass takes twice the time of plain products.
+        # For short sequences the fused kernel's backward pass takes twice the time of plain products.
         model.set_attn_implementation("eager")
     return model
 

@@ -146,15 +146,23 @@ def interval(draws: Floats, problems: int, level: float = 0.95) -> Floats:
 
 
 def simultaneous(values: Floats, weights: Floats, level: float = 0.95) -> Floats:
-    """Return the (2, K) band that holds the means at all k at once: each mean +- c standard errors.
+    """Return the (2, K) band that holds the means at all k at once: each mean +- c_k standard errors.
 
     values: (N, K), one row for each problem; weights: (B, N), how much each problem counts in a draw, summing
-    to 1. c is the quantile over draws of the largest |draw - mean| / (standard error in that draw) of any k.
-    Each draw has its own standard error, since with that of the data the band of a skewed curve of 50
-    problems holds it in 88% of the cases only. Those below a fifth of the data's count as a fifth: a draw
-    that misses the only problems that differ has none. A k at which all problems are equal has no width.
-    Source: sup-t bands (Montiel Olea and Plagborg-Moller 2019, Journal of Applied Econometrics 34(1)), with
-    the symmetric bootstrap-t (Hall 1988, Journal of the Royal Statistical Society B 50(1)).
+    to 1. c_k is a quantile over draws of |draw - mean| / (standard error within that draw), the same quantile
+    for all k, so high that ``level`` of the draws stay within c_k at every k. A k at which all problems are
+    equal has no width. Standard errors below a fifth of the data's count as a fifth: a draw that misses the
+    only problems that differ has none.
+
+    The 95% band held the means of 50 or 100 problems, of arms and of differences, in 0.93 to 0.975 of the
+    cases for p of six beta distributions. With one c for all k, those k at which few problems differ widen
+    the band at all others; with the data's standard errors the band of a skewed arm holds in 0.88 only. It
+    does not hold where nearly all problems are solved, since the few that matter are seldom among the N:
+    with p ~ Beta(2, 4), so pass@64 of 0.995, in 0.61 and 0.78 of the cases (N = 50, 100), and for the
+    difference to p ~ Beta(1, 1) in 0.79 and 0.88. Pointwise percentile intervals hold in 0.81 to 0.89 there.
+    Sources: balanced sup-t bands (Beran 1988, Journal of the American Statistical Association 83; Montiel
+    Olea and Plagborg-Moller 2019, Journal of Applied Econometrics 34(1)) by the symmetric bootstrap-t (Hall
+    1988, Journal of the Royal Statistical Society B 50(1)).
     """
     mean, spread = values.mean(axis=0), values.std(axis=0)
     varies = spread > 1e-12
@@ -163,8 +171,10 @@ def simultaneous(values: Floats, weights: Floats, level: float = 0.95) -> Floats
     centred = (values - mean)[:, varies]
     shift = weights @ centred
     within = np.sqrt(np.clip(weights @ centred**2 - shift**2, 0, None))
-    furthest = np.abs(shift / np.maximum(within, spread[varies] / 5)).max(axis=1)
-    width = np.quantile(furthest, level) * np.where(varies, spread, 0.0)
+    far = np.abs(shift / np.maximum(within, spread[varies] / 5))
+    furthest = stats.rankdata(far, method="max", axis=0).max(axis=1) / len(far)
+    width = np.zeros_like(mean)
+    width[varies] = np.quantile(far, np.quantile(furthest, level), axis=0) * spread[varies]
     return np.stack([mean - width, mean + width])
 
 

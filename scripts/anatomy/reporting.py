@@ -33,7 +33,7 @@ def shown(value: float, rule: str, largest: float | None = None) -> str:
     """Round a number by a rule, the way it stands in the paper.
 
     percent: share as percent, one decimal; points: signed difference of shares in percentage points; decimal:
-    two decimals; plain: as it is; k: a number of samples, where inf means beyond the largest k.
+    two decimals; plain: as it is; k: a number of samples, where inf means beyond the largest k; p: a p-value.
     """
     if math.isnan(value):
         return "\N{EN DASH}"
@@ -43,6 +43,8 @@ def shown(value: float, rule: str, largest: float | None = None) -> str:
         return f"{100 * value:+.1f}".replace("-", "\N{MINUS SIGN}")
     if rule == "decimal":
         return f"{value:.2f}"
+    if rule == "p":
+        return "<0.001" if value < 0.001 else f"{value:.3f}"
     if rule == "k":
         if math.isinf(value):
             return f">{largest:.0f}"

@@ -12,10 +12,10 @@ def rows(inputs: Inputs) -> Rows:
         for arm, base in inputs.pairs_on(benchmark):
             replicates = [inputs.replicates(benchmark, one, target) for one in (arm, base)]
             for seed, ours, theirs in coverage.paired(*replicates):
-                cells = coverage.cells(ours, theirs)
-                count = {name: int((cells == at).sum()) for at, name in enumerate(coverage.CELLS)}
-                losses, gains = ((cells == coverage.CELLS.index(one)) * 1.0 for one in coverage.DISAGREEMENTS)
-                found = coverage.change(gains, losses, np.ones(len(cells)), inputs.level)
+                inside = {cell: coverage.seeds_in(cell, [(ours, theirs)]) for cell in coverage.CELLS}
+                solved = {cell: int(inside[cell].sum()) for cell in coverage.CELLS}
+                one = np.ones(len(ours.n))
+                found = coverage.change(inside["arm_only"], inside["base_only"], one, inputs.level)
                 result.append(
                     {
                         "arm": arm,
@@ -23,8 +23,8 @@ def rows(inputs: Inputs) -> Rows:
                         "seed": seed,
                         "benchmark": benchmark,
                         "target": target,
-                        **{name: count[name] for name in ("both", "base_only", "arm_only", "neither")},
-                        "p": coverage.mcnemar(count["base_only"], count["arm_only"]),
+                        **solved,
+                        "p": coverage.mcnemar(solved["base_only"], solved["arm_only"]),
                         "estimate": float(found.estimate),
                         "low": float(found.low),
                         "high": float(found.high),

@@ -16,7 +16,7 @@ def rows(inputs: Inputs) -> Rows:
         parts = []
         for group, arms in found.items():
             which, estimate = envelope.best(curves, arms)
-            temperatures = [inputs.arms[arms[at]]["temperature"] for at in which]
+            temperatures = [inputs.temperature(benchmark, arms[at]) for at in which]
             parts.append((group, temperatures, estimate, envelope.interval(curves, arms, inputs.level)))
         first, second = inputs.options["contrast"]
         if first in found and second in found:

@@ -1,8 +1,8 @@
 """pass@k predicted by a beta-binomial: from a quarter of the samples, against the rest; and beyond them all.
 
-``low`` and ``high`` are for the model's expected pass@k on problems like these, as the fit tells it; they are
-no prediction interval for ``observed``, which comes from the same problems and so errs with the prediction.
-``inside`` tells whether the observed pass@k of the held-back samples lies between them.
+``low`` and ``high`` are for the model's expected pass@k on problems like these, as the fit tells it. ``gap``
+is the prediction less the pass@k that the held-back samples show, with an interval paired by problem: if it
+lies beside 0, the beta-binomial does not describe these problems.
 """
 
 import numpy as np
@@ -33,10 +33,13 @@ def rows(inputs: Inputs) -> Rows:
                 estimate, draws = betabinomial.forecast(fitted, ks, weights)
                 low, high = passk.interval(draws, problems, inputs.level)
                 for at, k in enumerate(ks):
-                    observed = inside = None
+                    observed = gap = gap_low = gap_high = None
                     if fitted is not seeds:
-                        observed = float(np.mean([passk.pass_at_k(one.n, one.c, k) for one in rest]))
-                        inside = int(low[at] <= observed <= high[at])
+                        shown = np.mean([passk.pass_at_k(one.n, one.c, k) for one in rest], axis=0)
+                        observed = float(shown.mean())
+                        gap = float(estimate[at]) - observed
+                        paired = draws[:, at] - weights @ shown / problems
+                        gap_low, gap_high = passk.interval(paired, problems, inputs.level)
                     result.append(
                         {
                             "arm": arm,
@@ -48,7 +51,9 @@ def rows(inputs: Inputs) -> Rows:
                             "low": low[at],
                             "high": high[at],
                             "observed": observed,
-                            "inside": inside,
+                            "gap": gap,
+                            "gap_low": gap_low,
+                            "gap_high": gap_high,
                         }
                     )
     return result

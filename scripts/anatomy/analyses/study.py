@@ -5,9 +5,7 @@ from anatomy.analysis import Inputs, Rows
 
 
 def rows(inputs: Inputs) -> Rows:
-    result: Rows = [
-        {"item": "setting", "name": name, "value": value} for name, value in inputs.facts.items()
-    ]
+    result: Rows = [{"item": "setting", "name": name, "value": value} for name, value in inputs.facts.items()]
     for file in inputs.files["problems"]:
         problems = tables.read(file["path"], "problems", ["difficulty"])
         facts = {"problems": len(problems)}

@@ -9,9 +9,10 @@ def rows(inputs: Inputs) -> Rows:
     for benchmark, target in inputs.panels():
         for arm, base in inputs.pairs_on(benchmark):
             replicates = [inputs.replicates(benchmark, one, target) for one in (arm, base)]
-            _, arms, bases = zip(*coverage.paired(*replicates), strict=True)
+            pairs = [(ours, theirs) for _, ours, theirs in coverage.paired(*replicates)]
+            both, base_only, arm_only = (coverage.seeds_in(cell, pairs) for cell in coverage.SOLVED)
             rng = inputs.generator(benchmark, target, arm, base, "support")
-            found = coverage.support(arms, bases, rng, inputs.draws, inputs.level)
+            found = coverage.support(both, base_only, arm_only, rng, inputs.draws, inputs.level)
             result += [
                 {
                     "arm": arm,
@@ -19,10 +20,10 @@ def rows(inputs: Inputs) -> Rows:
                     "benchmark": benchmark,
                     "target": target,
                     "rate": rate,
-                    "estimate": estimate,
-                    "low": low,
-                    "high": high,
+                    "estimate": float(value.estimate),
+                    "low": float(value.low),
+                    "high": float(value.high),
                 }
-                for rate, (estimate, low, high) in found.items()
+                for rate, value in found.items()
             ]
     return result

@@ -26,7 +26,7 @@ def rows(inputs: Inputs) -> Rows:
                 {
                     "arm": arm,
                     "benchmark": benchmark,
-                    "temperature": inputs.arms[arm]["temperature"],
+                    "temperature": inputs.temperature(benchmark, arm),
                     **dict(zip(("entropy", "low", "high"), entropy, strict=True)),
                     "tokens_per_completion": float(sums["tokens"].sum() / sums["n"].sum()),
                 }
