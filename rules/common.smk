@@ -16,6 +16,8 @@ from anatomy.errors import AnatomyError
 
 # A waiting thread must not take the core of the job beside it.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+# Statistics multiply small matrices: threads would only wait for those of the job beside it.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 try:
     STUDY = settings.load(

@@ -1,6 +1,7 @@
 """The temperature at which one arm's mean token entropy equals another's."""
 
 import math
+import signal
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -27,8 +28,8 @@ ENTROPIES: dict[str, Callable[[float], float]] = {  # nats a token at a temperat
 class Fake:
     """An engine whose mean token entropy is a known function of the temperature; it remembers its calls."""
 
-    def __init__(self, entropy: Callable[[float], float | None], most: int = 1000):
-        self.entropy, self.most = entropy, most
+    def __init__(self, entropy: Callable[[float], float | None]):
+        self.entropy = entropy
         self.calls: list[tuple[tuple[Prompt, ...], int, Sampling, tuple[object, ...]]] = []
 
     @property
@@ -39,7 +40,6 @@ class Fake:
         self, prompts: Sequence[Prompt], n: int, sampling: Sampling, seed: Sequence[object]
     ) -> Iterator[list[Completion]]:
         self.calls.append((tuple(prompts), n, sampling, tuple(seed)))
-        assert len(self.calls) <= self.most, f"no end: {self.temperatures[-3:]}"
         told = self.entropy(sampling.temperature)
         for prompt in prompts:
             yield [
@@ -135,7 +135,9 @@ def test_every_trial_is_told_and_has_the_same_draws() -> None:
     assert len(result["tried"]) == len(said) == len(engine.temperatures) > 3
     assert list(result["tried"]) == [f"{temperature:.4f}" for temperature in sorted(engine.temperatures)]
     at = f"{result['temperature']:.4f}"
-    assert result["tried"][at] == result["entropy"] == pytest.approx(math.tanh(result["temperature"]), rel=1e-4)
+    assert (
+        result["tried"][at] == result["entropy"] == pytest.approx(math.tanh(result["temperature"]), rel=1e-4)
+    )
     assert all(f"temperature {one:.3f}" in line for one, line in zip(engine.temperatures, said, strict=True))
     assert {(n, one.top_p, one.max_new_tokens, seed) for _, n, one, seed in engine.calls} == {
         (4, 0.9, 33, (1, "match"))
@@ -160,7 +162,16 @@ def test_an_engine_that_tells_no_entropies_is_refused() -> None:
 
 @pytest.mark.xfail(reason="the search upwards multiplies the temperature, and so never leaves 0")
 def test_the_search_from_greedy_decoding_ends() -> None:
-    result = found(Fake(ENTROPIES["convex"], most=200), 1.44, sampling=Sampling(temperature=0.0))
+    def no_end(*_: object) -> None:
+        raise TimeoutError
+
+    before = signal.signal(signal.SIGALRM, no_end)
+    signal.setitimer(signal.ITIMER_REAL, 1)
+    try:
+        result = found(Fake(ENTROPIES["convex"]), 1.44, sampling=Sampling(temperature=0.0))
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
     assert result["temperature"] == pytest.approx(1.2, abs=0.01)
 
 
@@ -175,7 +186,7 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TransformersEng
     torch.manual_seed(3)
     model = models.create(tokenizer, hidden=16, layers=1, heads=2, kv_heads=1, inner=24)
     with torch.no_grad():
-        model.get_input_embeddings().weight.mul_(8)
+        model.get_input_embeddings().weight.mul_(3)
     models.save(model, tokenizer, folder)
     before = torch.get_num_threads()
     yield TransformersEngine(folder, threads=1)
@@ -200,10 +211,7 @@ def sampled(engine: TransformersEngine, temperature: float, n: int, seed: str) -
 @pytest.mark.parametrize("temperature", [0.6, 1.4])
 def test_a_models_entropy_is_matched(engine: TransformersEngine, temperature: float) -> None:
     target = sampled(engine, temperature, 64, "other")
-    print(target, sampled(engine, 1.0, 64, "other"))
     result = found(engine, target, WORDS, n=32, rows=256, sampling=Sampling(1.0, 1.0, 24))
-    print(result)
-    print(sampled(engine, result["temperature"], 128, "new"))
     assert result["entropy"] == pytest.approx(target, rel=0.01)
     assert result["temperature"] == pytest.approx(temperature, rel=0.05)
     # Also in completions that the search did not see.

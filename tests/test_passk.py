@@ -534,3 +534,11 @@ def test_pass_at_k_is_an_average_of_cover_at_tau() -> None:
 def test_impossible_taus_are_refused(tau: float) -> None:
     with pytest.raises(ValueError, match="0 < tau <= 1"):
         passk.cover_at_tau(counts(8, [1]), [tau])
+
+
+def test_an_arms_draws_do_not_depend_on_the_other_arms() -> None:
+    counts = {name: passk.Counts(np.full(20, 16), np.arange(20) % (at + 3)) for at, name in enumerate("abc")}
+    few = passk.bootstrap({"b": [counts["b"]]}, [1, 8], np.random.default_rng(0), 200)
+    many = passk.bootstrap({n: [c] for n, c in counts.items()}, [1, 8], np.random.default_rng(0), 200)
+    assert np.array_equal(few.draws("b"), many.draws("b"))
+    assert not np.array_equal(few.draws("b"), many.draws("a"))

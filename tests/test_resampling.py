@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from anatomy import tables
@@ -73,6 +73,7 @@ def test_without_a_checker_answers_alone_count(tmp_path: Path) -> None:
     assert disagreeing(first, second) == {"b", "c"}
 
 
+@settings(max_examples=30)
 @given(
     st.lists(
         st.tuples(*[st.tuples(st.integers(0, N), st.integers(0, N)).map(sorted)] * 2), min_size=1, max_size=8

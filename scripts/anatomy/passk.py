@@ -10,6 +10,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
+from anatomy.rng import generator
+
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
@@ -202,10 +204,12 @@ def bootstrap(
     chosen = rng.integers(problems, size=(draws, problems))
     weights = _tally(chosen, problems) / problems
     values = {arm: curve(replicates, grid) for arm, replicates in arms.items()}
-    noise = {
-        arm: np.mean([_within(c, grid, chosen, weights, rng) for c in replicates], axis=0)
-        for arm, replicates in arms.items()
-    }
+    # Keyed by the arm's name: whatever other arms there are, its draws are the same.
+    root = int(rng.integers(1 << 62))
+    noise = {}
+    for arm, replicates in arms.items():
+        own = generator(root, arm)
+        noise[arm] = np.mean([_within(c, grid, chosen, weights, own) for c in replicates], axis=0)
     return Curves(grid, values, noise, weights)
 
 
