@@ -15,7 +15,7 @@ def main(job: Any, report: Any) -> None:
         for row in tables.records(job.input.prompts, "prompts")
         if row["condition"] == p.condition
     ]
-    target = matching.mean_entropy(tables.read(path, "counts") for path in job.input.counts)
+    target = matching.mean_entropy([tables.read(job.input.counts, "counts")])
     sampler = engine.TransformersEngine(f"{job.input.model}/{p.checkpoint}", job.threads)
     settings = engine.Sampling(**p.sampling)
     found = matching.match(sampler, prompts, target, p.n, p.rows, settings, p.key, report)

@@ -169,7 +169,9 @@ def test_extrapolation_table() -> None:
     columns = ["arm", "benchmark", "target", "fitted_n", "k", "estimate", "low", "high", "observed"]
     columns += ["gap", "gap_low", "gap_high"]
     assert all(list(row) == columns and row["low"] <= row["estimate"] <= row["high"] for row in rows)
-    assert all(row["gap_low"] < 0.02 and row["gap_high"] > -0.02 and abs(row["gap"]) < 0.08 for row in rows[:5])
+    assert all(
+        row["gap_low"] < 0.02 and row["gap_high"] > -0.02 and abs(row["gap"]) < 0.08 for row in rows[:5]
+    )
     assert all(row["gap"] is row["observed"] is None for row in rows[5:])
     assert np.all(np.diff([row["estimate"] for row in rows[5:]]) > 0)
 

@@ -98,21 +98,94 @@ def test_the_projects_own_configuration_is_right(project: Project) -> None:
     assert {"aime24", "amc23", "math500", "gsm8k", "minerva_math", "olympiadbench"} == set(study.real)
     for arm in study.arms.values():
         assert study.seeds(arm.arm)
-        assert study.step(arm.arm) > 0
+        step = study.step(arm.arm)
+        assert step is None if arm.step == config.AT_TOKENS else step is not None and step > 0
+        assert set(study.tests_of(arm.arm)) <= set(study.benchmarks) and study.tests_of(arm.arm)
+        assert (study.temperature(arm.arm) is None) == (study.matched(arm.arm) in study.arms)
+    algorithms = {"grpo", "dr-grpo", "rloo", "remax", "reinforce++", "ppo", "dapo"}
+    assert {run.algorithm for run in study.runs.values()} == algorithms
     for run in study.runs.values():
         assert study.seeds(next(a.arm for a in study.arms.values() if a.model == run.run)) == run.seeds
         assert study.exports(run.run)[-1] == study.last_step(run.run) == run.steps
 
 
 def test_numbers_and_lists_in_cells(project: Project) -> None:
-    project.put("runs", "grpo", "seeds", "0-2,7")
-    project.put("runs", "grpo", "checkpoints", "4,2")
-    project.put("runs", "grpo", "steps", "9")
-    project.put("arms", "grpo", "step", "4")
+    project.add("runs", "grpo", run="new", seeds="0-2,7", checkpoints="4,2", steps="10", tokens="5000")
+    project.add("arms", "grpo", arm="new-arm", model="new", step="4", benchmarks="hard,easy")
     study = project.load()
-    assert study.runs["grpo"].seeds == study.seeds("grpo") == (0, 1, 2, 7)
-    assert study.exports("grpo") == [2, 4, 9]
-    assert study.step("grpo") == 4
+    assert study.runs["new"].seeds == study.seeds("new-arm") == (0, 1, 2, 7)
+    assert study.exports("new") == [2, 4, 10]
+    assert study.runs["new"].tokens == 5000
+    assert study.step("new-arm") == 4
+    assert study.tests_of("new-arm") == ["hard", "easy"]
+
+
+def test_steps_and_checkpoints(project: Project) -> None:
+    project.add("runs", "grpo", run="new", checkpoints="4,2", steps="10", tokens="5000")
+    for step in ("last", "2", "10", "tokens"):
+        project.add("arms", "grpo", arm=f"at-{step}", model="new", step=step)
+    project.put("models", "base", "steps", "700")
+    study = project.load()
+    arms = ["at-last", "at-2", "at-10", "at-tokens", "base"]
+    assert [study.step(arm) for arm in arms] == [10, 2, 10, None, 700]
+    assert [study.checkpoint(arm) for arm in arms] == ["step-10", "step-2", "step-10", "tokens", "step-700"]
+
+
+def test_temperatures(project: Project) -> None:
+    set_key(project.settings, "sampling.temperature", 0.9)
+    for arm, temperature in (("default", "-"), ("own", "0.25"), ("greedy", "0"), ("found", "match:base")):
+        project.add("arms", "grpo", arm=arm, temperature=temperature, benchmarks="hard")
+    study = project.load()
+    arms = ["base", "default", "own", "greedy", "found"]
+    assert [study.temperature(arm) for arm in arms] == [0.9, 0.9, 0.25, 0.0, None]
+    assert [study.matched(arm) for arm in arms] == [None, None, None, None, "base"]
+
+
+def test_benchmarks_of_an_arm_are_by_default_the_studys_tests(project: Project) -> None:
+    for arm, benchmarks in (("all", "-"), ("one", "seen"), ("trained", "train,hard")):
+        project.add("arms", "grpo", arm=arm, benchmarks=benchmarks)
+    study = project.load()
+    assert study.tests_of("all") == study.tests == ["easy", "hard", "long", "seen"]
+    assert study.tests_of("one") == ["seen"] and study.tests_of("trained") == ["train", "hard"]
+
+
+def test_training_problems_are_sampled_as_a_teacher_is(project: Project) -> None:
+    project.settings["sampling"] |= {"n": 64, "teacher_n": 3}
+    study = project.load()
+    assert [study.samples(benchmark) for benchmark in ("hard", "seen", "aime24", "train")] == [64, 64, 64, 3]
+
+
+def test_seeds_that_go_together(project: Project) -> None:
+    project.put("models", "base", "seed", "5")
+    project.put("runs", "grpo", "seeds", "0,2,3")
+    study = project.load()
+    assert study.seeds("base") == (5,)
+    assert [study.seed_beside("base", seed) for seed in study.seeds("grpo")] == [5, 5, 5]
+    assert [study.seed_beside("grpo", seed) for seed in study.seeds("grpo")] == [0, 2, 3]
+
+
+def test_columns_of_models_runs_and_benchmarks(project: Project) -> None:
+    study = project.load()
+    base, student = study.models["base"], study.models["student"]
+    assert (base.source, base.start, base.teacher, base.benchmark) == ("pretrain", "", "", "")
+    assert (student.source, student.start, student.benchmark) == ("distill", "base", "train")
+    assert student.teacher in study.arms
+    assert study.benchmarks["seen"].taken_from == "train" and study.benchmarks["hard"].taken_from == ""
+    assert study.runs["grpo"].tokens == 0 < study.runs["dapo"].tokens
+    assert study.arms["base"].temperature == "" and study.arms["grpo-matched"].temperature == "match:base"
+
+
+def test_facts_that_the_paper_quotes(project: Project) -> None:
+    mixture = project.settings["presets"]["supervised"]["base"]["mixture"]
+    mixture |= {"drills_first": 11, "errors": 0.125}
+    project.settings["sampling"] |= {"n": 96, "extra": 40, "scored": 7}
+    project.put("runs", "grpo-kl", "seeds", "3-7")
+    facts = project.load().facts()
+    assert (facts["n"], facts["largest_k"], facts["extra"], facts["scored"]) == (96, 32, 40, 7)
+    assert facts["base_errors_percent"] == 12.5 and "base_drills_first_percent" not in facts
+    assert "student_errors_percent" not in facts and facts["student_steps"] > 0
+    assert facts["grpo-kl_seeds"] == 5 and facts["grpo-kl_kl"] > 0 == facts["grpo_kl"]
+    assert facts["grpo-wide_rollouts"] > facts["grpo_rollouts"]
 
 
 def test_rows_of_other_studies_are_left_out(project: Project) -> None:
@@ -122,11 +195,37 @@ def test_rows_of_other_studies_are_left_out(project: Project) -> None:
 
 
 def test_a_new_arm_run_and_benchmark_are_a_line_each(project: Project) -> None:
-    project.add("runs", "grpo", run="grpo-long", steps="500")
+    project.add("runs", "grpo", run="grpo-long", steps="500", checkpoints="-")
     project.add("arms", "grpo", arm="longer", model="grpo-long")
     project.add("benchmarks", project.load().tests[0], benchmark="another")
     study = project.load()
     assert study.step("longer") == 500 and "another" in study.tests
+
+
+# The tiny study of the end-to-end tests -----------------------------------------------------------------
+
+
+def test_both_studies_are_right_and_have_the_same_tables_and_figures() -> None:
+    """Those of the tiny study may cover fewer arms, benchmarks and texts, and nothing else may differ."""
+    studies = [
+        config.load(config.read_yaml(ROOT / where), ROOT, where)
+        for where in (WHERE, "tests/tiny/config.yaml")
+    ]
+    assert [study.name for study in studies] == ["embedded", "tiny"]
+    own = {"arms", "pairs", "benchmarks", "texts", "options"}
+    for kind in ("tables", "figures"):
+        full, tiny = (
+            {
+                name: {key: value for key, value in entry.items() if key not in own}
+                for name, entry in study.artifacts[kind].items()
+            }
+            for study in studies
+        )
+        assert list(tiny) == list(full)
+        for name in full:
+            assert tiny[name] == full[name], (kind, name)
+            options = [study.artifacts[kind][name].get("options", {}) for study in studies]
+            assert options[0].keys() == options[1].keys(), (kind, name)
 
 
 # The settings -------------------------------------------------------------------------------------------
@@ -148,9 +247,19 @@ def test_a_new_arm_run_and_benchmark_are_a_line_each(project: Project) -> None:
         ("sheets.people", "a.tsv", ["sheets", "people", "allowed keys: arms, benchmarks, models, runs"]),
         ("world.steps", [0], ["world.steps.0", "minimum of 1"]),
         ("world.steps", 3, ["world.steps", "array"]),
-        ("world.mixture.errors", 1.5, ["world.mixture.errors", "maximum of 1"]),
-        ("presets.pretraining.base.hidden", "big", ["presets.pretraining.base.hidden", "integer"]),
-        ("presets.reinforcement.grpo.rolouts", 3, ["presets.reinforcement.grpo", "rolouts", "rollouts"]),
+        ("world.mixture", {}, ["world", "mixture", "allowed keys: steps"]),
+        (
+            "presets.supervised.base.mixture.errors",
+            1.5,
+            ["presets.supervised.base.mixture.errors", "maximum of 1"],
+        ),
+        ("presets.supervised.base.hidden", "big", ["presets.supervised.base.hidden", "integer"]),
+        ("presets.supervised.student.hidden", 8, ["presets.supervised.student", "'mixture'", "'hidden'"]),
+        ("presets.pretraining", {}, ["presets", "pretraining", "allowed keys: reinforcement, supervised"]),
+        ("presets.reinforcement.wide.rolouts", 3, ["presets.reinforcement.wide", "rolouts", "rollouts"]),
+        ("presets.reinforcement.wide.rollouts", 1, ["presets.reinforcement.wide.rollouts", "minimum of 2"]),
+        ("presets.reinforcement.ppo.value.gama", 1, ["presets.reinforcement.ppo.value", "gama", "gamma"]),
+        ("sampling.match_n", 0, ["sampling.match_n", "minimum of 1"]),
         ("statistics.level", 1, ["statistics.level", "1"]),
         ("statistics", None, ["statistics", "object"]),
     ],
@@ -166,6 +275,12 @@ def test_wrong_settings(project: Project, key: str, value: object, parts: list[s
 def test_missing_settings(project: Project, key: str) -> None:
     del project.settings[key]
     project.refused(f"{WHERE}: top level", f"'{key}'", "required")
+
+
+@pytest.mark.parametrize("key", ["extra", "teacher_n", "scored", "match_n"])
+def test_missing_numbers_of_samples(project: Project, key: str) -> None:
+    del project.settings["sampling"][key]
+    project.refused(f"{WHERE}: sampling", f"'{key}'", "required")
 
 
 # The sheets ---------------------------------------------------------------------------------------------
@@ -242,8 +357,9 @@ def test_a_sheet_that_is_not_text(project: Project) -> None:
         ("models", "base", "seed", "1.5", ["'1.5' is not a whole number"]),
         ("runs", "grpo", "seeds", "0;1", ["'0;1' is not whole numbers"]),
         ("runs", "grpo", "checkpoints", "1,,2", ["'1,,2' is not whole numbers"]),
-        ("runs", "grpo", "algorithm", "alchemy", ["unknown 'alchemy'", "allowed: grpo"]),
-        ("models", "base", "source", "heaven", ["unknown 'heaven'", "allowed: pretrain"]),
+        ("runs", "dapo", "tokens", "1e5", ["'1e5' is not a whole number"]),
+        ("runs", "grpo", "algorithm", "alchemy", ["unknown 'alchemy'", "allowed: grpo, dr-grpo, rloo"]),
+        ("models", "base", "source", "heaven", ["unknown 'heaven'", "allowed: pretrain, distill"]),
         ("benchmarks", "aime24", "source", "moon", ["unknown 'moon'", "allowed: world, hub"]),
         ("benchmarks", "aime24", "grader", "me", ["unknown 'me'", "allowed: world, math"]),
         ("benchmarks", "aime24", "role", "extra", ["unknown 'extra'", "allowed: train, test"]),
@@ -262,7 +378,7 @@ def test_a_cell_of_the_wrong_type_or_value(
     ("sheet", "name", "column", "cell", "parts"),
     [
         ("models", "base", "preset", "huge", ["model base", "unknown preset 'huge'", "allowed: base"]),
-        ("runs", "grpo", "preset", "huge", ["run grpo", "unknown preset 'huge'", "allowed: grpo"]),
+        ("runs", "grpo", "preset", "huge", ["run grpo", "unknown preset 'huge'", "allowed: dapo, dr-grpo"]),
         ("runs", "grpo", "start", "nobody", ["run grpo", "unknown start model 'nobody'", "allowed: base"]),
         (
             "runs",
@@ -271,8 +387,28 @@ def test_a_cell_of_the_wrong_type_or_value(
             "nothing",
             ["run grpo", "unknown benchmark 'nothing'", "aime24, amc23"],
         ),
-        ("arms", "grpo", "model", "ppo", ["arm grpo", "unknown model or run 'ppo'", "allowed: base, grpo"]),
+        (
+            "arms",
+            "grpo",
+            "model",
+            "nobody",
+            ["arm grpo", "unknown model or run 'nobody'", "allowed: base, dapo", "teacher"],
+        ),
+        ("arms", "grpo", "base", "nobody", ["arm grpo", "unknown base arm 'nobody'", "allowed: base"]),
+        ("arms", "grpo", "benchmarks", "hard,har", ["arm grpo", "unknown benchmark 'har'", "aime24, amc23"]),
+        ("models", "student", "start", "nobody", ["model student", "unknown start model 'nobody'", "base"]),
+        ("models", "student", "start", "grpo", ["model student", "unknown start model 'grpo'"]),
+        ("models", "student", "start", "-", ["model student", "unknown start model ''"]),
+        ("models", "student", "teacher", "nobody", ["model student", "unknown teacher arm 'nobody'", "grpo"]),
+        ("models", "student", "teacher", "-", ["model student", "unknown teacher arm ''"]),
+        ("models", "student", "benchmark", "nothing", ["model student", "unknown benchmark 'nothing'"]),
+        ("models", "student", "preset", "base", ["model student", "'base' is not one of source 'distill'"]),
+        ("models", "base", "preset", "student", ["model base", "'student' is not one of source 'pretrain'"]),
+        ("models", "base", "source", "distill", ["model base", "'base' is not one of source 'distill'"]),
         ("arms", "grpo", "step", "7", ["arm grpo", "unknown step '7'", "last"]),
+        ("arms", "grpo", "step", "tokens", ["arm grpo", "unknown step 'tokens'", "last"]),
+        ("arms", "base", "step", "tokens", ["arm base", "unknown step 'tokens'", "last"]),
+        ("runs", "dapo", "tokens", "-", ["arm dapo-tokens", "unknown step 'tokens'", "last"]),
         ("arms", "base", "step", "soon", ["arm base", "unknown step 'soon'", "last"]),
         ("runs", "grpo", "checkpoints", "5,999999", ["run grpo", "checkpoints [999999] beyond step"]),
         ("runs", "grpo", "seeds", "-", ["run grpo", "no seeds"]),
@@ -282,7 +418,82 @@ def test_an_unknown_name(
     project: Project, sheet: str, name: str, column: str, cell: str, parts: list[str]
 ) -> None:
     project.put(sheet, name, column, cell)
-    project.refused(project.path(sheet).name, *parts)
+    project.refused("arms.tsv" if parts[0].startswith("arm ") else project.path(sheet).name, *parts)
+
+
+@pytest.mark.parametrize(
+    ("temperature", "benchmarks", "parts"),
+    [
+        ("match:nobody", "hard", ["unknown arm to match 'nobody'", "allowed: base"]),
+        ("match:", "hard", ["unknown arm to match ''"]),
+        ("match:guesser", "hard,seen", ["'guesser' cannot be matched", "not sampled on ['seen']"]),
+        ("match:ppo", "-", ["'ppo' cannot be matched", "not sampled on", "'easy'"]),
+        ("match:grpo-matched", "hard", ["'grpo-matched' cannot be matched", "temperature is matched too"]),
+        ("match:new", "hard", ["'new' cannot be matched", "temperature is matched too"]),
+        ("mach:base", "hard", ["'mach:base' is neither a number from 0 up nor match:ARM"]),
+        ("warm", "hard", ["'warm' is neither a number"]),
+        ("1,2", "hard", ["'1,2' is neither a number"]),
+        ("-0.5", "hard", ["'-0.5' is neither a number"]),
+        ("nan", "hard", ["'nan' is neither a number"]),
+        ("inf", "hard", ["'inf' is neither a number"]),
+    ],
+)
+def test_a_temperature_that_cannot_be(
+    project: Project, temperature: str, benchmarks: str, parts: list[str]
+) -> None:
+    project.add("arms", "grpo", arm="new", temperature=temperature, benchmarks=benchmarks)
+    project.refused("arms.tsv, arm new", *parts)
+
+
+@pytest.mark.parametrize(
+    ("cells", "preset", "parts"),
+    [
+        ({"steps": "10"}, {"updates": 4, "checkpoint_every": 8}, ["steps 10", "multiples", "updates 4"]),
+        ({"steps": "8"}, {"updates": 4, "checkpoint_every": 6}, ["checkpoint_every 6", "updates 4"]),
+        ({"steps": "9"}, {"updates": 3, "checkpoint_every": 3}, ["prompts times rollouts", "updates 3"]),
+        ({"algorithm": "ppo"}, {}, ["`value` belongs to algorithm ppo"]),
+        (
+            {"algorithm": "rloo"},
+            {"value": {"learning_rate": 1e-3, "gamma": 1, "lam": 1}},
+            ["`value` belongs to algorithm ppo"],
+        ),
+        ({"steps": "0"}, {}, ["steps 0; allowed: 1 or more"]),
+        ({"steps": "-"}, {}, ["steps 0; allowed: 1 or more"]),
+        ({"steps": "-8"}, {}, ["steps -8; allowed: 1 or more"]),
+        ({"tokens": "-1"}, {}, ["tokens -1; allowed: 0 or more"]),
+        ({"seeds": "0-2,1"}, {}, ["a seed stands twice in [0, 1, 2, 1]"]),
+    ],
+)
+def test_a_run_that_cannot_be(
+    project: Project, cells: dict[str, str], preset: Settings, parts: list[str]
+) -> None:
+    presets = project.settings["presets"]["reinforcement"]
+    presets["own"] = {**presets["plain"], "prompts": 2, "rollouts": 4, **preset}
+    project.add("runs", "grpo", **{"run": "new", "preset": "own", "checkpoints": "-", **cells})
+    project.refused("runs.tsv, run new", *parts)
+
+
+@pytest.mark.parametrize("steps", ["0", "-", "-5"])
+@pytest.mark.parametrize("model", ["base", "student"])
+def test_a_model_without_steps(project: Project, model: str, steps: str) -> None:
+    project.put("models", model, "steps", steps)
+    project.refused(f"models.tsv, model {model}", "steps", "allowed: 1 or more")
+
+
+@pytest.mark.parametrize(
+    ("cells", "parts"),
+    [
+        ({"taken_from": "nothing"}, ["unknown benchmark to take problems from 'nothing'", "train"]),
+        ({"taken_from": "new"}, ["unknown benchmark to take problems from 'new'"]),
+        ({"taken_from": "seen"}, ["unknown benchmark to take problems from 'seen'"]),
+        ({"taken_from": "aime24"}, ["unknown benchmark to take problems from 'aime24'"]),
+        ({"problems": "0"}, ["problems 0; allowed: 1 or more"]),
+        ({"problems": "-"}, ["problems 0; allowed: 1 or more"]),
+    ],
+)
+def test_a_benchmark_that_cannot_be(project: Project, cells: dict[str, str], parts: list[str]) -> None:
+    project.add("benchmarks", "seen", benchmark="new", **cells)
+    project.refused("benchmarks.tsv, benchmark new", *parts)
 
 
 def test_an_unknown_condition(project: Project) -> None:
@@ -343,6 +554,50 @@ def test_missing_artifacts(project: Project) -> None:
         (
             lambda a: a["figures"]["passk"].update(tables=["ghost"]),
             ["figures.passk", "unknown table 'ghost'", "study"],
+        ),
+        (
+            lambda a: a["tables"]["perplexity"].update(texts=[["base", "ghost"]]),
+            ["tables.perplexity", "unknown text 'ghost'", "gold, grpo"],
+        ),
+        (
+            lambda a: a["tables"]["perplexity"].update(texts=[["ghost", "gold"]]),
+            ["tables.perplexity", "unknown scorer 'ghost'", "base"],
+        ),
+        (
+            lambda a: a["tables"]["perplexity"].update(texts=[["gold", "base"]]),
+            ["tables.perplexity", "unknown scorer 'gold'"],
+        ),
+        (
+            lambda a: a["tables"]["perplexity"].update(texts=[["base", "base", "gold"]]),
+            ["tables.perplexity.texts.0", "too long"],
+        ),
+        (
+            lambda a: a["tables"]["perplexity"].pop("texts"),
+            ["tables.perplexity", "scores are of texts"],
+        ),
+        (
+            lambda a: a["tables"]["passk"].update(benchmarks=["hard", "harder"]),
+            ["tables.passk", "unknown benchmark 'harder'", "allowed: easy, hard"],
+        ),
+        (
+            lambda a: a["figures"]["passk"].update(arms=["ppo"], benchmarks=["easy"]),
+            ["figures.passk", "unknown benchmark 'easy'", "allowed: hard"],
+        ),
+        (
+            lambda a: a["tables"]["efficiency"].update(pairs=[["ppo", "base"]], benchmarks=["train"]),
+            ["tables.efficiency", "unknown benchmark 'train'", "allowed: easy, hard"],
+        ),
+        (
+            lambda a: a["tables"]["ablation"].update(analysis="diference"),
+            ["tables.ablation", "unknown analysis 'diference'", "difference, disagreements"],
+        ),
+        (
+            lambda a: a["tables"]["ablation"].pop("analysis"),
+            ["tables.ablation", "unknown analysis 'ablation'"],
+        ),
+        (
+            lambda a: a["tables"]["efficiency"].update(pairs=[["grpo", "base", "ppo"]]),
+            ["tables.efficiency.pairs", "pairs"],
         ),
         (
             lambda a: a["tables"]["passk"].update(neds=[]),

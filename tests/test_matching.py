@@ -160,7 +160,6 @@ def test_an_engine_that_tells_no_entropies_is_refused() -> None:
         found(Fake(lambda _: None), 1.0)
 
 
-@pytest.mark.xfail(reason="the search upwards multiplies the temperature, and so never leaves 0")
 def test_the_search_from_greedy_decoding_ends() -> None:
     def no_end(*_: object) -> None:
         raise TimeoutError
@@ -211,8 +210,8 @@ def sampled(engine: TransformersEngine, temperature: float, n: int, seed: str) -
 @pytest.mark.parametrize("temperature", [0.6, 1.4])
 def test_a_models_entropy_is_matched(engine: TransformersEngine, temperature: float) -> None:
     target = sampled(engine, temperature, 64, "other")
-    result = found(engine, target, WORDS, n=32, rows=256, sampling=Sampling(1.0, 1.0, 24))
+    result = found(engine, target, WORDS, n=64, rows=512, sampling=Sampling(1.0, 1.0, 24))
     assert result["entropy"] == pytest.approx(target, rel=0.01)
     assert result["temperature"] == pytest.approx(temperature, rel=0.05)
-    # Also in completions that the search did not see.
-    assert sampled(engine, result["temperature"], 128, "new") == pytest.approx(target, rel=0.02)
+    # Also in completions that the search did not see: 1% standard error, 1.5% by the tolerance.
+    assert sampled(engine, result["temperature"], 128, "new") == pytest.approx(target, rel=0.04)

@@ -125,7 +125,6 @@ def test_an_analysis_reaches_the_statistics_that_it_uses_and_no_others(scripts: 
     assert not reached(analyses / "passk.py") & {"likelihood", "betabinomial"}
 
 
-@pytest.mark.xfail(reason="_imports takes `from anatomy.analyses import x` for a module `analyses`")
 def test_an_analysis_reaches_another_that_it_uses(scripts: Path) -> None:
     (scripts / "one.py").write_text("from anatomy.analyses import disagreements\n")
     (scripts / "two.py").write_text("import anatomy.analyses.disagreements\n")

@@ -217,15 +217,12 @@ def unfit(path: Path, change: Row, frame: bool) -> str:
     return told
 
 
-UNNAMED = pytest.mark.xfail(reason="pyarrow's message for a list of rows does not name the column")
-
-
 @pytest.mark.parametrize(
     ("change", "column", "frame"),
     [
-        pytest.param({"n": "eight"}, "n", False, marks=UNNAMED),
+        ({"n": "eight"}, "n", False),
         ({"n": "eight"}, "n", True),
-        pytest.param({"entropy": "low"}, "entropy", False, marks=UNNAMED),
+        ({"entropy": "low"}, "entropy", False),
         ({"entropy": "low"}, "entropy", True),
     ],
 )

@@ -308,7 +308,7 @@ def test_killed_and_continued_ends_in_the_same_study(finished: Path, tmp_path: P
     kill_when(folder, f"{work}/base/seed-0/checkpoint-*/complete", "all")
     assert not (folder / f"{STUDY}/models/base/seed-0").exists()
     kill_when(folder, f"{work}/grpo/seed-*/checkpoint-2/complete", "all")
-    assert f"{STUDY}/models/base/seed-0/step-40" in digests(folder)
+    assert f"{STUDY}/models/base/seed-0/step-120" in digests(folder)
     kill_when(folder, f"{STUDY}/samples/**/shard-000.parquet", "all", count=4)
     shards = list(folder.glob(f"{STUDY}/samples/**/shard-000.parquet"))
     kept = {path: path.stat().st_mtime_ns for path in shards}

@@ -42,8 +42,8 @@ def match(
     """Return the temperature that gives ``target`` nats a token, and every temperature that was tried.
 
     Each trial samples ``n`` completions a prompt with the same random numbers, so that the entropy hardly
-    jumps between temperatures; it is solved by Brent's method. AnatomyError if the target lies outside of what the
-    temperatures of ``RANGE`` give.
+    jumps between temperatures; it is solved by Brent's method. AnatomyError if the target lies outside what
+    the temperatures of ``RANGE`` give.
     """
     tried: dict[float, float] = {}
 
@@ -62,7 +62,7 @@ def match(
         return tried[temperature] - target
 
     # From the arm's own temperature outwards: models drift apart far less than the whole range.
-    low = high = sampling.temperature
+    low = high = min(max(sampling.temperature, RANGE[0]), RANGE[1])
     while excess(low) > 0 and low > RANGE[0]:
         low = max(low / 1.3, RANGE[0])
     while excess(high) < 0 and high < RANGE[1]:

@@ -14,7 +14,9 @@ matplotlib.use("Agg")
 # Okabe and Ito's colours, told apart by colour-blind readers; line and marker differ too, for print in grey.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 DASHES = ("-", "-", ":", "--", "-.", (0, (3, 1, 1, 1)), (0, (5, 1)))
-MARKERS = ("o", "s", "^", "D", "v", "P", "X")
+MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">")
+TARGETS = {"answer": "answer right", "derivation": "whole derivation right"}
+"""How panels call what counts as a success."""
 WIDTH = 6.5
 """Text width of the paper, inches."""
 
@@ -50,6 +52,46 @@ def look(index: int) -> dict[str, Any]:
         "linestyle": DASHES[index % len(DASHES)],
         "marker": MARKERS[index % len(MARKERS)],
     }
+
+
+def grid(rows: int, columns: int, height: float = 1.7, **kwargs: Any) -> tuple[Figure, Any]:
+    """Return a figure of the paper's width and its axes (rows, columns); ``height`` of a row in inches."""
+    figure = Figure(figsize=(WIDTH, 0.7 + height * rows))
+    return figure, figure.subplots(rows, columns, squeeze=False, **kwargs)
+
+
+def band(axes: Any, x: Any, frame: Any, label: str | None, index: int, scale: float = 1.0) -> None:
+    """Draw a table's ``estimate`` against ``x``, and ``low`` to ``high`` as a band."""
+    style = look(index)
+    axes.plot(frame[x], scale * frame["estimate"], label=label, **style)
+    axes.fill_between(
+        frame[x], scale * frame["low"], scale * frame["high"], color=style["color"], alpha=0.15, lw=0
+    )
+
+
+def samples_axis(axes: Any, ks: Any, labelled: bool = True) -> None:
+    """Make x the number of samples k, in powers of two."""
+    axes.set_xscale("log", base=2)
+    axes.set_xticks(log2_ticks(sorted({int(k) for k in ks})))
+    axes.xaxis.set_major_formatter("{x:.0f}")
+    axes.minorticks_off()
+    if labelled:
+        axes.set_xlabel("k (samples)")
+
+
+def legend(figure: Figure, axes: Any, columns: int = 4) -> None:
+    """Put one legend, of everything labelled in any of the axes, below the panels."""
+    entries: dict[str, Any] = {}
+    for one in axes.ravel():
+        for handle, label in zip(*one.get_legend_handles_labels(), strict=True):
+            entries.setdefault(label, handle)
+    if entries:
+        figure.legend(
+            list(entries.values()),
+            list(entries),
+            loc="outside lower center",
+            ncols=min(columns, len(entries)),
+        )
 
 
 def log2_ticks(ks: Sequence[int]) -> list[int]:

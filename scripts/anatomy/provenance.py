@@ -41,7 +41,9 @@ def _imports(source: str) -> Iterable[str]:
             if node.module == "anatomy":
                 yield from (alias.name for alias in node.names)
             elif node.module.startswith("anatomy."):
-                yield node.module.partition(".")[2]
+                package = node.module.partition(".")[2]
+                # What is imported may be a name of the module, or a module of the package.
+                yield from (package, *(f"{package}.{alias.name}" for alias in node.names))
 
 
 @cache

@@ -2,12 +2,17 @@
 
 import pandas as pd
 
+from anatomy.errors import AnatomyError
+
 
 def disagreeing(first: pd.DataFrame, second: pd.DataFrame) -> set[str]:
     """Return the problems that one of two arms solved and the other did not, by answer or by derivation.
 
-    first, second: tables 'counts' of the same problems; solved means at least one success among n.
+    first, second: tables 'counts' of the same problems (else AnatomyError); solved means at least one success
+    among n.
     """
+    if set(first["problem"]) != set(second["problem"]):
+        raise AnatomyError("the two arms' counts are not of the same problems: count both again")
     both = first.merge(second, on="problem", validate="one_to_one")
     found: set[str] = set()
     for target in ("answer", "derivation"):

@@ -139,6 +139,13 @@ def atomic(path: str | Path) -> Iterator[Path]:
         partial.unlink(missing_ok=True)
 
 
+def _column(rows: Sequence[Mapping[str, Any]], field: pa.Field) -> pa.Array:
+    try:
+        return pa.array([row.get(field.name) for row in rows], type=field.type)
+    except (ValueError, TypeError) as error:
+        raise pa.ArrowInvalid(f"column {field.name}: {error}") from error
+
+
 @dataclass
 class Writer:
     """Writes rows of one table in pieces; see ``writing``."""
@@ -161,7 +168,7 @@ class Writer:
                     # pyarrow would cut 8.5 down to 8 without a word.
                     if field.type == _int and any(isinstance(row.get(field.name), float) for row in rows):
                         raise pa.ArrowInvalid(f"column {field.name} is not of whole numbers")
-                batch = pa.Table.from_pylist(list(rows), schema=schema)
+                batch = pa.table([_column(rows, field) for field in schema], schema=schema)
             if extra:
                 raise pa.ArrowInvalid(f"missing or unknown columns {sorted(extra)}")
             for field, column in zip(schema, batch.columns, strict=True):

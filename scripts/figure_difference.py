@@ -1,0 +1,42 @@
+"""Differences of pass@k: the interval at each k dark, the band for all k light."""
+
+from typing import Any
+
+from anatomy import plotting, reporting
+from job import run
+
+
+def main(job: Any, report: Any) -> None:
+    arms = job.params.arms
+    columns = ["arm", "base", "benchmark", "target", "k", "estimate", "low", "high", "band_low", "band_high"]
+    table = reporting.read_csv(job.input[0], columns)
+    table = table[table["arm"].isin(arms)]
+    benchmarks, targets = table["benchmark"].unique(), table["target"].unique()
+    figure, grid = plotting.grid(len(benchmarks), len(targets), 1.5, sharex=True, sharey="row")
+    for row, benchmark in enumerate(benchmarks):
+        for column, target in enumerate(targets):
+            axes = grid[row][column]
+            panel = table[(table["benchmark"] == benchmark) & (table["target"] == target)]
+            for place, arm in enumerate(arms):
+                curve = panel[panel["arm"] == arm]
+                style = plotting.look(place + 1)
+                axes.plot(curve["k"], 100 * curve["estimate"], label=f"{arms[arm]} less its base", **style)
+                for low, high, alpha in (("band_low", "band_high", 0.12), ("low", "high", 0.22)):
+                    axes.fill_between(
+                        curve["k"],
+                        100 * curve[low],
+                        100 * curve[high],
+                        color=style["color"],
+                        alpha=alpha,
+                        lw=0,
+                    )
+            axes.axhline(0, color="#333333", lw=0.7)
+            plotting.samples_axis(axes, panel["k"], row == len(benchmarks) - 1)
+            axes.set_title(f"{benchmark}: {plotting.TARGETS[target]}", loc="left")
+        grid[row][0].set_ylabel("percentage points")
+    plotting.legend(figure, grid)
+    plotting.save(figure, job.output)
+
+
+if __name__ == "__main__":
+    run(main, globals().get("snakemake"))

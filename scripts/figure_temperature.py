@@ -1,0 +1,66 @@
+"""pass@k by temperature, at the best temperature for each k, and the entropies."""
+
+from typing import Any
+
+from anatomy import plotting, reporting
+from job import run
+
+
+def main(job: Any, report: Any) -> None:
+    arms = job.params.arms
+    passk = reporting.read_csv(
+        job.input[0], ["arm", "seed", "benchmark", "target", "k", "estimate", "low", "high"]
+    )
+    entropies = reporting.read_csv(
+        job.input[1], ["arm", "benchmark", "temperature", "entropy", "low", "high"]
+    )
+    envelope = reporting.read_csv(
+        job.input[2], ["group", "benchmark", "target", "k", "estimate", "low", "high"]
+    )
+    benchmark = entropies["benchmark"].iloc[0]
+    passk = passk[passk["arm"].isin(arms) & (passk["seed"] == "all") & (passk["target"] == "answer")]
+    passk = passk[passk["benchmark"] == benchmark]
+    envelope = envelope[(envelope["benchmark"] == benchmark) & (envelope["target"] == "answer")]
+    figure, grid = plotting.grid(2, 2, 2.1)
+    for place, arm in enumerate(arms):
+        curve = passk[passk["arm"] == arm]
+        grid[0][0].plot(curve["k"], curve["estimate"], label=arms[arm], **plotting.look(place))
+    groups = [name for name in envelope["group"].unique() if " - " not in name]
+    for place, group in enumerate(groups):
+        curve = envelope[envelope["group"] == group]
+        plotting.band(grid[0][1], "k", curve, None, place)
+        grid[0][1].annotate(
+            group, (curve["k"].iloc[1], curve["estimate"].iloc[1]), xytext=(4, -10 if place == 0 else 6),
+            textcoords="offset points", fontsize=7, color=plotting.COLOURS[place],
+        )  # fmt: skip
+    contrast = envelope[~envelope["group"].isin(groups)]
+    if len(contrast):
+        plotting.band(grid[1][0], "k", contrast, None, 3, 100)
+        grid[1][0].axhline(0, color="#333333", lw=0.7)
+        grid[1][0].set_title(f"{contrast['group'].iloc[0]}, each at its best temperature", loc="left")
+    grid[1][0].set_ylabel("percentage points")
+    for place, arm in enumerate(arms):
+        rows = entropies[entropies["arm"] == arm].dropna(subset=["entropy"])
+        ends = [rows["entropy"] - rows["low"], rows["high"] - rows["entropy"]]
+        style = plotting.look(place)
+        grid[1][1].errorbar(
+            rows["temperature"], rows["entropy"], yerr=ends, ls="", marker=style["marker"],
+            color=style["color"], capsize=2, ms=5,
+        )  # fmt: skip
+    for axes in (grid[0][0], grid[0][1]):
+        axes.set_ylim(0, 1.02)
+    for axes in (grid[0][0], grid[0][1], grid[1][0]):
+        plotting.samples_axis(axes, passk["k"])
+    grid[0][0].set_ylabel("pass@k")
+    grid[0][0].set_title(f"{benchmark}: answer right", loc="left")
+    grid[0][1].set_title("at each model's best temperature", loc="left")
+    grid[1][1].set_title("token entropy", loc="left")
+    grid[1][1].set_xlabel("temperature")
+    grid[1][1].set_ylabel("nats a token")
+    grid[1][1].set_ylim(bottom=0)
+    plotting.legend(figure, grid)
+    plotting.save(figure, job.output)
+
+
+if __name__ == "__main__":
+    run(main, globals().get("snakemake"))
