@@ -21,6 +21,7 @@ def main(job: Any, report: Any) -> None:
             plotting.band(axes, "k", curve, plotting.TARGETS[str(target)], place, 100)
         axes.axhline(0, color="#333333", lw=0.7)
         plotting.samples_axis(axes, panel["k"])
+        axes.tick_params(labelbottom=True)
         axes.set_title(f"{arms[arm]}\nless {arms[base]}", loc="left", fontsize=7)
     for axes in grid[:, 0]:
         axes.set_ylabel("percentage points")

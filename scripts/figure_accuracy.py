@@ -1,9 +1,8 @@
-"""How many problems have which accuracy, in the 12 published bins."""
+"""How many problems have which accuracy, in the 12 published bins, and how RL changes it."""
 
 from typing import Any
 
 import numpy as np
-from matplotlib.figure import Figure
 
 from anatomy import plotting, reporting
 from job import run
@@ -11,32 +10,50 @@ from job import run
 
 def main(job: Any, report: Any) -> None:
     arms = job.params.arms
-    table = reporting.read_csv(job.input[0], ["arm", "benchmark", "bin", "problems"])
-    benchmarks, bins = table["benchmark"].unique(), table["bin"].unique()
-    figure = Figure(figsize=(plotting.WIDTH, 1.1 + 1.4 * len(benchmarks)))
-    grid = figure.subplots(len(benchmarks), 1, squeeze=False, sharex=True)
+    table = reporting.read_csv(job.input[0], ["arm", "benchmark", "bin", "problems", "low", "high"])
+    change = reporting.read_csv(job.input[1], ["arm", "base", "benchmark", "bin", "estimate", "low", "high"])
+    benchmarks, bins = list(table["benchmark"].unique()), list(table["bin"].unique())
+    figure, grid = plotting.grid(len(benchmarks), 2, 1.5, sharex=True)
     width = 0.8 / len(arms)
-    for axes, benchmark in zip(grid[:, 0], benchmarks, strict=True):
+    for (left, right), benchmark in zip(grid, benchmarks, strict=True):
         for place, arm in enumerate(arms):
-            heights = table[(table["arm"] == arm) & (table["benchmark"] == benchmark)]["problems"]
-            at = np.arange(len(bins)) + (place - (len(arms) - 1) / 2) * width
-            axes.bar(
-                at,
-                heights,
+            rows = table[(table["arm"] == arm) & (table["benchmark"] == benchmark)]
+            left.bar(
+                np.arange(len(bins)) + (place - (len(arms) - 1) / 2) * width,
+                rows["problems"],
                 width,
+                yerr=[rows["problems"] - rows["low"], rows["high"] - rows["problems"]],
+                error_kw={"lw": 0.7, "capsize": 1.2},
                 label=arms[arm],
                 color=plotting.COLOURS[place],
                 hatch=("", "////", "....")[place % 3],
                 edgecolor="white",
                 lw=0.4,
             )
-        axes.set_title(benchmark, loc="left")
-        axes.set_ylabel("problems")
-        axes.grid(axis="x", visible=False)
-        axes.set_xticks(np.arange(len(bins)), bins, rotation=30, ha="right", rotation_mode="anchor")
-    grid[-1, 0].set_xlabel("share of right answers among a problem's samples")
-    handles, labels = grid[0, 0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=len(arms))
+        left.set_title(f"{benchmark}: problems", loc="left")
+        left.set_ylabel("problems")
+        for place, ((arm, base), rows) in enumerate(
+            change[change["benchmark"] == benchmark].groupby(["arm", "base"], sort=False)
+        ):
+            right.errorbar(
+                np.arange(len(bins)),
+                rows["estimate"],
+                yerr=[rows["estimate"] - rows["low"], rows["high"] - rows["estimate"]],
+                ls="",
+                marker="o",
+                color=plotting.COLOURS[2 + place],
+                capsize=1.5,
+                lw=0.9,
+                label=f"{arms.get(arm, arm)} less {arms.get(base, base)}",
+            )
+        right.axhline(0, color="#333333", lw=0.7)
+        right.set_title(f"{benchmark}: change", loc="left")
+        for axes in (left, right):
+            axes.grid(axis="x", visible=False)
+            axes.set_xticks(np.arange(len(bins)), bins, rotation=60, ha="right", rotation_mode="anchor")
+    for axes in grid[-1]:
+        axes.set_xlabel("share of right answers among a problem's samples")
+    plotting.legend(figure, grid)
     plotting.save(figure, job.output)
 
 

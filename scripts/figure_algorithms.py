@@ -37,7 +37,7 @@ def main(job: Any, report: Any) -> None:
             right.axvline(base, color=plotting.COLOURS[colour], lw=0.9, ls="--", label=f"base, pass@{k}")
         right.set_xlim(0, 1.02)
         right.set_title(f"pass@k: {plotting.TARGETS[target]}", loc="left")
-        left.invert_yaxis()
+    grid[0][0].invert_yaxis()
     grid[-1][0].set_xlabel("base pass@K less pass@1 (percentage points)")
     grid[-1][1].set_xlabel("share of problems")
     plotting.legend(figure, grid)

@@ -7,6 +7,7 @@ import numpy as np
 from anatomy import plotting, reporting
 from job import run
 
+AGAIN = "of these, solved by the other with more samples"
 RATES = {"srr": "retained (SRR)", "ndr": "discovered (NDR)"}
 
 
@@ -34,16 +35,16 @@ def main(job: Any, report: Any) -> None:
                 left.barh(at, sign * count, color=plotting.COLOURS[colour], height=0.7, label=label)
                 if (*panel, cell) in again.index:
                     moved = int(again.loc[(*panel, cell), "moved"])
-                    label = None if at else "of these, solved by the other with more samples"
                     left.barh(
                         at, sign * moved, color="white", height=0.35, hatch="//////",
-                        edgecolor=plotting.COLOURS[colour], lw=0.5, label=label if sign > 0 else None,
+                        edgecolor=plotting.COLOURS[colour], lw=0.5,
                     )  # fmt: skip
             left.annotate(
                 f"p = {reporting.shown(float(shown.loc[panel, 'p']), 'p')}".replace("= <", "< "),
                 (1.0, at), xycoords=("axes fraction", "data"), ha="right", va="center", fontsize=6.5,
             )  # fmt: skip
         left.axvline(0, color="#333333", lw=0.7)
+        left.bar([], [], color="white", hatch="//////", edgecolor="#555555", label=AGAIN)
         left.set_yticks(range(len(panels)), [f"{benchmark}, seed {seed}" for benchmark, seed in panels])
         left.set_ylim(len(panels) - 0.4, -0.6)
         left.set_title(f"{plotting.TARGETS[target]}", loc="left")

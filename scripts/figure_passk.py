@@ -15,7 +15,8 @@ def main(job: Any, report: Any) -> None:
     table = reporting.read_csv(
         job.input[0], ["arm", "seed", "benchmark", "target", "k", "estimate", "low", "high"]
     )
-    crossover = reporting.read_csv(job.input[1], ["arm", "benchmark", "target", "estimate"])
+    crossover = reporting.read_csv(job.input[1], ["arm", "base", "benchmark", "target", "estimate"])
+    crossover = crossover[crossover["arm"].isin(arms) & crossover["base"].isin(arms)]
     table = table[table["arm"].isin(arms)]
     benchmarks, targets = table["benchmark"].unique(), table["target"].unique()
     figure = Figure(figsize=(plotting.WIDTH, 1.0 + 1.7 * len(benchmarks)))

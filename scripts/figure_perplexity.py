@@ -18,31 +18,33 @@ def main(job: Any, report: Any) -> None:
     contrast = reporting.read_csv(job.input[1], [*columns, "reference"])
     table = table[table["measure"] == "ppl"]
     pairs = list(dict.fromkeys(zip(table["scorer"], table["text"], strict=True)))
-    labels = [f"{arms[text]} | {arms[scorer]}" for scorer, text in pairs]
+    labels = [f"{arms[text]}, under {arms[scorer]}" for scorer, text in pairs]
     figure = Figure(figsize=(plotting.WIDTH, 1.6 + 0.22 * len(pairs) + 0.3 * contrast["text"].nunique()))
     top, bottom = figure.subplots(2, 1, height_ratios=[len(pairs), 1.3 * contrast["text"].nunique()])
     for place, subset in enumerate(("all", "right", "wrong")):
         rows = table[table["subset"] == subset].set_index(["scorer", "text"])
-        _points(top, rows, pairs, place, 1.0, subset)
+        _points(top, rows, pairs, place, subset)
     top.set_yticks(np.arange(len(pairs)), labels)
     top.invert_yaxis()
-    top.set_xlabel("perplexity of the text (before the bar) under the model (behind it)")
-    top.legend(loc="upper right", title="completions", title_fontsize=8)
+    top.set_xlabel("perplexity of completions under a model")
+    above = {"loc": "lower right", "bbox_to_anchor": (1.0, 1.0), "borderaxespad": 0.1}
+    top.legend(ncols=3, **above)
     texts = list(dict.fromkeys(contrast["text"]))
     shown = contrast[contrast["subset"] == "all"]
     for place, (measure, label) in enumerate(
         (("nll_token", "as they are"), ("nll_token_matched", "at equal length"))
     ):
-        _points(bottom, shown[shown["measure"] == measure].set_index("text"), texts, place, 1.0, label)
+        _points(bottom, shown[shown["measure"] == measure].set_index("text"), texts, place, label)
     bottom.axvline(0, color="#333333", lw=0.7)
     bottom.set_yticks(np.arange(len(texts)), [arms[text] for text in texts])
     bottom.invert_yaxis()
     bottom.set_xlabel("negative log-likelihood less that of the base's completions (nats a token)")
-    bottom.legend(loc="lower right")
+    bottom.legend(ncols=2, **above)
+    bottom.set_title("all completions", loc="left")
     plotting.save(figure, job.output)
 
 
-def _points(axes: Any, rows: Any, order: Any, place: int, scale: float, label: str) -> None:
+def _points(axes: Any, rows: Any, order: Any, place: int, label: str) -> None:
     """Draw the rows that there are, one above the other in their order, with intervals."""
     at = [spot for spot, name in enumerate(order) if name in rows.index]
     found = rows.loc[[order[spot] for spot in at]]

@@ -28,16 +28,13 @@ def main(job: Any, report: Any) -> None:
     groups = [name for name in envelope["group"].unique() if " - " not in name]
     for place, group in enumerate(groups):
         curve = envelope[envelope["group"] == group]
-        plotting.band(grid[0][1], "k", curve, None, place)
-        grid[0][1].annotate(
-            group, (curve["k"].iloc[1], curve["estimate"].iloc[1]), xytext=(4, -10 if place == 0 else 6),
-            textcoords="offset points", fontsize=7, color=plotting.COLOURS[place],
-        )  # fmt: skip
+        plotting.band(grid[0][1], "k", curve, group, place)
     contrast = envelope[~envelope["group"].isin(groups)]
     if len(contrast):
         plotting.band(grid[1][0], "k", contrast, None, 3, 100)
         grid[1][0].axhline(0, color="#333333", lw=0.7)
-        grid[1][0].set_title(f"{contrast['group'].iloc[0]}, each at its best temperature", loc="left")
+        pair = contrast["group"].iloc[0].replace(" - ", " less ")
+        grid[1][0].set_title(f"{pair}, each at its best temperature", loc="left")
     grid[1][0].set_ylabel("percentage points")
     for place, arm in enumerate(arms):
         rows = entropies[entropies["arm"] == arm].dropna(subset=["entropy"])
@@ -58,7 +55,8 @@ def main(job: Any, report: Any) -> None:
     grid[1][1].set_xlabel("temperature")
     grid[1][1].set_ylabel("nats a token")
     grid[1][1].set_ylim(bottom=0)
-    plotting.legend(figure, grid)
+    grid[0][1].legend(loc="lower right")
+    plotting.legend(figure, grid[:, :1])
     plotting.save(figure, job.output)
 
 

@@ -1,39 +1,42 @@
-"""Reward, length, entropy and KL against the step, for every run: each seed thin, their moving mean thick."""
+"""Training curves of every run, moving means over its seeds; a few runs' seeds are thin lines."""
 
 from typing import Any
-
-from matplotlib.figure import Figure
 
 from anatomy import plotting, reporting
 from job import run
 
-PANELS = {
-    "reward": "mean reward",
-    "length": "completion length (tokens)",
-    "entropy": "token entropy (nats)",
-    "kl": "KL to start model (nats per token)",
-}
+PANELS = (
+    ("step", "reward", "mean reward"),
+    ("generated", "reward", "mean reward"),
+    ("step", "length", "completion length (tokens)"),
+    ("step", "entropy", "token entropy (nats)"),
+    ("step", "kl", "KL to start model (nats per token)"),
+    ("step", "zero_signal", "share of groups without a signal"),
+)
+AXES = {"step": "step", "generated": "generated tokens (thousands)"}
+FEW = 3
+"""Up to so many runs, single seeds are drawn too."""
 
 
 def main(job: Any, report: Any) -> None:
-    table = reporting.read_csv(job.input[0], ["run", "seed", "step", *PANELS])
-    figure = Figure(figsize=(plotting.WIDTH, 4.2))
-    grid = figure.subplots(2, 2, sharex=True)
-    for axes, (name, label) in zip(grid.ravel(), PANELS.items(), strict=True):
-        for place, (run_name, rows) in enumerate(table.groupby("run", sort=False)):
+    columns = ["run", "seed", "step", "generated", "reward", "length", "entropy", "kl", "zero_signal"]
+    table = reporting.read_csv(job.input[0], columns)
+    table["generated"] /= 1000
+    runs = list(table["run"].unique())
+    figure, grid = plotting.grid(3, 2, 1.8)
+    for axes, (x, name, label) in zip(grid.ravel(), PANELS, strict=True):
+        for place, run_name in enumerate(runs):
             style = plotting.look(place + 1)
-            for seed, log in rows.dropna(subset=[name]).groupby("seed"):
+            rows = table[table["run"] == run_name].dropna(subset=[name])
+            for seed, log in rows.groupby("seed"):
                 if seed == "all":
-                    line = {"ls": style["linestyle"], "lw": 1.6, "label": run_name, "zorder": 3}
-                else:
-                    line = {"lw": 0.4, "alpha": 0.5}
-                axes.plot(log["step"], log[name], color=style["color"], **line)
+                    axes.plot(log[x], log[name], color=style["color"], ls=style["linestyle"], label=run_name)
+                elif len(runs) <= FEW:
+                    axes.plot(log[x], log[name], color=style["color"], lw=0.4, alpha=0.5)
         axes.set_title(label, loc="left")
         axes.set_ylim(bottom=0)
-    for axes in grid[1]:
-        axes.set_xlabel("step")
-    handles, labels = grid[0][0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=max(len(labels), 1))
+        axes.set_xlabel(AXES[x])
+    plotting.legend(figure, grid, 5)
     plotting.save(figure, job.output)
 
 

@@ -588,6 +588,14 @@ def test_missing_artifacts(project: Project) -> None:
             ["tables.efficiency", "unknown benchmark 'train'", "allowed: easy, hard"],
         ),
         (
+            lambda a: a["figures"].update(ghosts=a["figures"]["passk"]),
+            ["figures.ghosts", "unknown figure 'ghosts'", "passk"],
+        ),
+        (
+            lambda a: a["tables"]["envelope"]["options"]["groups"].update(Base=["base", "guesser"]),
+            ["tables.envelope: options.groups", "unknown arm 'guesser'", "base-cool"],
+        ),
+        (
             lambda a: a["tables"]["ablation"].update(analysis="diference"),
             ["tables.ablation", "unknown analysis 'diference'", "difference, disagreements"],
         ),

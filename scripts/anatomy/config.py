@@ -6,7 +6,7 @@ Every mistake becomes one message that names file, place, value and what is allo
 import csv
 import json
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, TypeVar
@@ -347,7 +347,7 @@ def load(settings: Mapping[str, Any], root: str | Path, where: str) -> Study:
     runs = {r.run: r for r in sheet(paths["runs"], Run) if study in r.studies}
     arms = {a.arm: a for a in sheet(paths["arms"], Arm) if study in a.studies}
 
-    def known(name: str, allowed: Mapping[str, Any], what: str, place: str) -> None:
+    def known(name: str, allowed: Collection[str], what: str, place: str) -> None:
         if name not in allowed:
             raise AnatomyError(f"{place}: unknown {what} '{name}'; allowed: {', '.join(sorted(allowed))}")
 
@@ -449,6 +449,8 @@ def load(settings: Mapping[str, Any], root: str | Path, where: str) -> Study:
                     f"{place}: temperature '{arm.temperature}' is neither a number from 0 up nor match:ARM"
                 )
     analyses = {path.stem: path for path in (Path(__file__).parent / "analyses").glob("[!_]*.py")}
+    scripts = Path(__file__).resolve().parents[1].glob("figure_*.py")
+    drawn = {path.stem.removeprefix("figure_"): path for path in scripts}
     for kind in ("tables", "figures"):
         for name, artifact in artifacts[kind].items():
             place = f"{settings['artifacts']}: {kind}.{name}"
@@ -461,6 +463,12 @@ def load(settings: Mapping[str, Any], root: str | Path, where: str) -> Study:
                 known(table, artifacts["tables"], "table", place)
             if kind == "tables":
                 known(artifact.get("analysis", name), analyses, "analysis", place)
+            else:
+                known(name, drawn, "figure", place)
+            options = artifact.get("options", {})
+            named = [arm for group in options.get("groups", {}).values() for arm in group]
+            for arm_name in named:
+                known(arm_name, result.arms_of(artifact), "arm", f"{place}: options.groups")
             if "scores" in artifact.get("needs", []) and "texts" not in artifact:
                 raise AnatomyError(f"{place}: scores are of texts; name them under `texts`")
             for scorer, text in artifact.get("texts", []):

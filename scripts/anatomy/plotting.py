@@ -49,7 +49,8 @@ def look(index: int) -> dict[str, Any]:
     """Return colour, dash and marker of the arm at a place in the study's order of arms."""
     return {
         "color": COLOURS[index % len(COLOURS)],
-        "linestyle": DASHES[index % len(DASHES)],
+        # After the last colour the dashes are shifted, so that no two arms look the same.
+        "linestyle": DASHES[(index + 3 * (index // len(COLOURS))) % len(DASHES)],
         "marker": MARKERS[index % len(MARKERS)],
     }
 
