@@ -201,3 +201,22 @@ def test_kl_of_a_model_to_itself_is_zero_and_to_another_positive() -> None:
             logprobs[row, at] = scores[len(prompt) + at - 1, token].item()
     assert reinforcement.kl(model, prompts, completions, logprobs, 0) == pytest.approx(0, abs=1e-6)
     assert reinforcement.kl(other, prompts, completions, logprobs, 0) > 1e-5
+
+
+def test_the_rollouts_own_logprobs_are_what_trl_would_compute(
+    start: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    differences = []
+    ours = reinforcement._Reinforcer._get_per_token_logps_and_entropies
+
+    def both(trainer: Any, model: Any, *arguments: Any, **named: Any) -> Any:
+        found = ours(trainer, model, *arguments, **named)
+        if not torch.is_grad_enabled():
+            theirs, _, _ = GRPOTrainer._get_per_token_logps_and_entropies(trainer, model, *arguments, **named)
+            at = torch.from_numpy(trainer.rollouts.logprobs != 0)[:, : theirs.shape[1]]
+            differences.append(float((found[0] - theirs)[at].abs().max()))
+        return found
+
+    monkeypatch.setattr(reinforcement._Reinforcer, "_get_per_token_logps_and_entropies", both)
+    train(start, tmp_path, config("grpo", steps=4, updates=2, options={"bf16": False}))
+    assert len(differences) == 2 and max(differences) < 1e-4

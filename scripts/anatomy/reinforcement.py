@@ -140,6 +140,8 @@ class _Rollouts:
         """Tokens generated so far, those of dropped groups and of greedy responses included."""
         self.rewards = np.zeros((0, 0), np.float32)
         self.greedy = np.zeros(0, np.float32)
+        self.logprobs = np.zeros((0, 0), np.float32)
+        """(B, T) of the rollouts' tokens under the policy that drew them."""
 
     def __call__(self, texts: list[str], trainer: GRPOTrainer) -> dict[str, Any]:
         config, step = self.config, trainer.state.global_step
@@ -163,7 +165,7 @@ class _Rollouts:
             ).numpy()
         lengths = groups.lengths.ravel()
         tokens = groups.tokens.reshape(len(texts), -1)
-        logprobs = groups.logprobs.reshape(len(texts), -1)
+        logprobs = self.logprobs = groups.logprobs.reshape(len(texts), -1)
         prompt_ids = [self.ids[problem] for problem in groups.problems for _ in range(config.rollouts)]
         completion_ids = [row[:length].tolist() for row, length in zip(tokens, lengths, strict=True)]
         if step % config.kl_every == 0:
@@ -229,6 +231,25 @@ class _Reinforcer(GRPOTrainer):  # type: ignore[misc]
         output: dict[str, Any] = super()._generate_and_score_completions(inputs)
         output["advantages"] = self._advantages(output)
         return output
+
+    def _get_per_token_logps_and_entropies(
+        self, model: Any, input_ids: Any, attention_mask: Any, logits_to_keep: int, *rest: Any, **named: Any
+    ) -> tuple[torch.Tensor, torch.Tensor | None, torch.Tensor | None]:
+        """Spare TRL a forward pass: the decoder has told the rollouts' log-probabilities already.
+
+        TRL asks for them without gradients, for the policy that drew them. At another temperature than 1 it
+        means those of the scaled distribution, which the decoder does not tell. The decoder works in float32;
+        where TRL trains in bfloat16, its own would differ from them in the third decimal.
+        """
+        told = self.rollouts.logprobs[:, :logits_to_keep]
+        drawn = not torch.is_grad_enabled() and model is self.model
+        if drawn and self.rollouts.config.temperature == 1 and len(told) == len(input_ids):
+            return torch.from_numpy(told).to(input_ids.device), None, None
+        asked: tuple[torch.Tensor, torch.Tensor | None, torch.Tensor | None]
+        asked = super()._get_per_token_logps_and_entropies(
+            model, input_ids, attention_mask, logits_to_keep, *rest, **named
+        )
+        return asked
 
     def _advantages(self, batch: Mapping[str, Any]) -> torch.Tensor:
         mask = batch["completion_mask"]
