@@ -162,10 +162,10 @@ def extra_sources(pairs, benchmarks):
                     ("arm", (arm, seed), (base, other)),
                     ("base", (base, other), (arm, seed)),
                 ):
+                    folder = f"{R}/counts/{mine[0]}/seed-{mine[1]}/{benchmark}"
                     yield {
                         **names,
-                        "path": f"{R}/counts/{mine[0]}/seed-{mine[1]}/{benchmark}"
-                        f"/extra-{against[0]}-{against[1]}.parquet",
+                        "path": f"{folder}/extra-{against[0]}-{against[1]}.parquet",
                         "benchmark": benchmark,
                         "of": of,
                     }
