@@ -404,10 +404,15 @@ def inputs(**options: Any) -> Inputs:
         },
         "other": {"rl-1": {0: frame([1, 2])}},
     }
+    temperatures = {"base": 1.0, "rl-1": 0.6, "rl-2": 0.8}
+    for of_benchmark in cells.values():
+        for arm, seeds in of_benchmark.items():
+            for one in seeds.values():
+                one["temperature"] = temperatures[arm]
     arms = {
-        "base": {"model": "base", "step": 90, "temperature": 1.0},
-        "rl-1": {"model": "run", "step": 10, "temperature": 0.6},
-        "rl-2": {"model": "run", "step": 20, "temperature": 0.8},
+        "base": {"model": "base", "step": 90},
+        "rl-1": {"model": "run", "step": 10},
+        "rl-2": {"model": "run", "step": 20},
     }
     pairs = [("rl-1", "base"), ("rl-2", "base")]
     return Inputs(cells=cells, pairs=pairs, arms=arms, options=options, draws=200)
