@@ -1,11 +1,14 @@
 """Which problems are sampled again: those that one of two arms solved and the other did not."""
 
-import pandas as pd
+from typing import TYPE_CHECKING
 
 from anatomy.errors import AnatomyError
 
+if TYPE_CHECKING:
+    import pandas as pd
 
-def disagreeing(first: pd.DataFrame, second: pd.DataFrame) -> set[str]:
+
+def disagreeing(first: "pd.DataFrame", second: "pd.DataFrame") -> set[str]:
     """Return the problems that one of two arms solved and the other did not, by answer or by derivation.
 
     first, second: tables 'counts' of the same problems (else AnatomyError); solved means at least one success

@@ -12,13 +12,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
-import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from anatomy.errors import AnatomyError
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 _DIGEST = b"anatomy.sha256"
 _UNKNOWN = b"0" * 64
@@ -155,11 +157,11 @@ class Writer:
     _writer: pq.ParquetWriter
     rows: int = 0
 
-    def write(self, rows: pd.DataFrame | Sequence[Mapping[str, Any]]) -> None:
+    def write(self, rows: "pd.DataFrame | Sequence[Mapping[str, Any]]") -> None:
         """Append rows. Raises AnatomyError where they do not fit the table's schema."""
         schema = SCHEMAS[self.table]
         try:
-            if isinstance(rows, pd.DataFrame):
+            if not isinstance(rows, Sequence):
                 extra = set(rows.columns) ^ set(schema.names)
                 batch = pa.Table.from_pandas(rows, schema=schema, preserve_index=False)
             else:
@@ -197,7 +199,7 @@ def writing(path: str | Path, table: str) -> Iterator[Writer]:
             file.write(digest)
 
 
-def write(path: str | Path, table: str, rows: pd.DataFrame | Sequence[Mapping[str, Any]]) -> None:
+def write(path: str | Path, table: str, rows: "pd.DataFrame | Sequence[Mapping[str, Any]]") -> None:
     """Write a whole table."""
     with writing(path, table) as writer:
         writer.write(rows)
@@ -272,7 +274,7 @@ def stream(
     table: str,
     columns: Sequence[str] | None = None,
     rows: int = 16_384,
-) -> Iterator[pd.DataFrame]:
+) -> "Iterator[pd.DataFrame]":
     """Yield a table, or its shards in order, in verified pieces of at most ``rows`` rows."""
     for path in [paths] if isinstance(paths, str | Path) else paths:
         verify(path, table)
@@ -283,8 +285,10 @@ def stream(
 
 def read(
     paths: str | Path | Sequence[str | Path], table: str, columns: Sequence[str] | None = None
-) -> pd.DataFrame:
+) -> "pd.DataFrame":
     """Read a whole table, verified; for tables of one row a problem, not for samples."""
+    import pandas as pd  # a third of a second, of which most jobs that read records have no use
+
     pieces = list(stream(paths, table, columns))
     if pieces:
         return pd.concat(pieces, ignore_index=True)
