@@ -22,7 +22,7 @@ rule table:
         pairs=lambda wildcards: STUDY.pairs_of(artifact(wildcards)),
         arms=lambda wildcards: arm_facts(artifact(wildcards)),
         facts=lambda wildcards: STUDY.facts() if wildcards.table == "study" else {},
-        options=lambda wildcards: artifact(wildcards).get("options", {}),
+        options=table_options,
         seed=config["seed"],
         statistics=config["statistics"],
         stamp=stamp(

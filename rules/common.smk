@@ -11,7 +11,7 @@ sys.path.insert(0, str(ROOT / "scripts"))
 from snakemake.io import _IOFile
 
 from anatomy import config as settings
-from anatomy import provenance
+from anatomy import provenance, scaffold
 from anatomy.errors import AnatomyError
 
 # A waiting thread must not take the core of the job beside it.
@@ -76,7 +76,7 @@ wildcard_constraints:
     other_seed=r"\d+",
     text_seed=r"\d+",
     shard=r"\d{3}",
-    piece=r"shard-\d{3}|extra-.+-\d+",
+    piece=r"shard-\d{3}|extra-.+-\d+|probes",
 
 
 def stamp(rule, *scripts):
@@ -106,6 +106,12 @@ def models_from(source):
     return "|".join(named) or "none"
 
 
+def runs_that(reinforced):
+    """Return a constraint on wildcards: the runs of reinforcement learning, or the others."""
+    named = [run for run in STUDY.runs if STUDY.reinforced(run) == reinforced]
+    return "|".join(named) or "none"
+
+
 def models_folder(model, seed):
     return f"{R}/models/{model}/seed-{seed}"
 
@@ -114,17 +120,42 @@ def arm_model(wildcards):
     return models_folder(STUDY.arms[wildcards.arm].model, wildcards.seed)
 
 
+def template_file(benchmark):
+    return f"config/templates/{STUDY.benchmarks[benchmark].template}.yaml"
+
+
 def arm_template(wildcards):
-    template = STUDY.benchmarks[wildcards.benchmark].template
-    return f"config/templates/{template}.yaml"
+    return template_file(wildcards.benchmark)
 
 
 def conditions(wildcards):
     """Return the conditions whose prompts a benchmark needs."""
-    benchmark = STUDY.benchmarks[wildcards.benchmark]
-    used = {arm.condition for arm in STUDY.arms.values() if benchmark.source == "world"}
-    partial = [f"partial-{level}" for level in range(5)]
-    return sorted({"plain", *partial, *used})
+    if STUDY.benchmarks[wildcards.benchmark].source == "hub":
+        return ["plain", *scaffold.GIVEN, scaffold.SUBPROBLEMS, *scaffold.PARTIAL]
+    used = {
+        condition
+        for arm in STUDY.arms.values()
+        if wildcards.benchmark in STUDY.tests_of(arm.arm)
+        for condition in (
+            arm.condition,
+            *(STUDY.probes if wildcards.benchmark in arm.probed else []),
+        )
+    }
+    return sorted({"plain", *scaffold.PARTIAL, *used} - {scaffold.OWN})
+
+
+def source_files(wildcards):
+    """Return what a part of another split is taken from: its problems, and the counts of an arm that fails them."""
+    row = benchmark_row(wildcards)
+    if not row.taken_from:
+        return {}
+    files = {"problems": f"{R}/problems/{row.taken_from}.parquet"}
+    if row.failed_by:
+        files["failed"] = [
+            source["path"]
+            for source in counts_sources([row.failed_by], [row.taken_from])
+        ]
+    return files
 
 
 # What tables and figures are made from: one dictionary a file, with its kind, path and names.
@@ -147,6 +178,14 @@ def counts_sources(arms, benchmarks):
             for benchmark in STUDY.tests_of(arm):
                 if benchmark in benchmarks:
                     yield counts_source(arm, seed, benchmark)
+
+
+def probe_sources(arms, benchmarks):
+    """Yield the counts of probed arms under the study's other conditions."""
+    for source in counts_sources(arms, benchmarks):
+        if source["benchmark"] in STUDY.arms[source["arm"]].probed:
+            folder = source["path"].removesuffix(".parquet")
+            yield {**source, "kind": "probes", "path": f"{folder}/probes.parquet"}
 
 
 def extra_sources(pairs, benchmarks):
@@ -218,6 +257,8 @@ def sources(kind, name):
     ]
     if "counts" in wanted:
         found += counts_sources(STUDY.arms_of(artifact), benchmarks)
+    if "probes" in wanted:
+        found += probe_sources(STUDY.arms_of(artifact), benchmarks)
     if "extra" in wanted:
         found += extra_sources(STUDY.pairs_of(artifact), benchmarks)
     if "scores" in wanted:
@@ -230,7 +271,7 @@ def sources(kind, name):
                 "path": f"{R}/problems/{name}.parquet",
                 "benchmark": name,
             }
-            for name in STUDY.tests
+            for name in benchmarks
         ]
     if "training" in wanted:
         found += [
@@ -258,6 +299,14 @@ def artifact(wildcards):
 def analysis_of(wildcards):
     """Return the name of the module that makes a table."""
     return artifact(wildcards).get("analysis", wildcards.table)
+
+
+def table_options(wildcards):
+    """Return the settings of a table's analysis; those of ``claims`` are the claims themselves."""
+    options = artifact(wildcards).get("options", {})
+    if analysis_of(wildcards) == "claims":
+        options = {**options, "claims": STUDY.claims}
+    return options
 
 
 def arm_facts(artifact):
@@ -326,9 +375,13 @@ SHAPE = ("hidden", "layers", "heads", "kv_heads", "inner")
 
 def supervised(wildcards):
     model = STUDY.models[wildcards.model]
-    preset = config["presets"]["supervised"][model.preset]
+    return optimisation(model)
+
+
+def optimisation(row):
+    preset = config["presets"]["supervised"][row.preset]
     settings = {k: v for k, v in preset.items() if k not in (*SHAPE, "mixture")}
-    return {**settings, "steps": model.steps}
+    return {**settings, "steps": row.steps}
 
 
 def supervised_preset(wildcards):
@@ -352,8 +405,26 @@ def checkpoint_of(model):
 
 
 def start_folder(wildcards):
-    row = run_row(wildcards) if "run" in wildcards.keys() else model_row(wildcards)
-    return models_folder(row.start, STUDY.models[row.start].seed)
+    trained = wildcards.run if "run" in wildcards.keys() else wildcards.model
+    return models_folder(*STUDY.start(trained, int(wildcards.seed)))
+
+
+def run_template(wildcards):
+    return template_file(run_row(wildcards).benchmark)
+
+
+def failed_counts(wildcards):
+    """Return the counts of the arm whose failures make a run's hard set, of the run's training seed."""
+    row = run_row(wildcards)
+    if not row.failed_by:
+        return []
+    seed = STUDY.seed_beside(row.failed_by, int(wildcards.seed))
+    return counts_source(row.failed_by, seed, row.benchmark)["path"]
+
+
+def run_conditions(wildcards):
+    """Return the conditions whose prompts a run trains on."""
+    return [f"partial-{level}" for level in run_row(wildcards).levels] or ["plain"]
 
 
 def taught(table):
@@ -371,7 +442,8 @@ def taught(table):
 
 def reinforcement(wildcards):
     run = run_row(wildcards)
-    preset = config["presets"]["reinforcement"][run.preset]
+    preset = dict(config["presets"]["reinforcement"][run.preset])
+    preset.pop("reward", None)
     return {**preset, "algorithm": run.algorithm, "steps": run.steps}
 
 

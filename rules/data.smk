@@ -3,11 +3,7 @@
 
 rule world:
     input:
-        lambda wildcards: (
-            f"{R}/problems/{benchmark_row(wildcards).taken_from}.parquet"
-            if benchmark_row(wildcards).taken_from
-            else []
-        ),
+        unpack(source_files),
     output:
         f"{R}/problems/{{benchmark}}.parquet",
     log:

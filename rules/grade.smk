@@ -20,7 +20,6 @@ rule grade:
         runtime=30,
     params:
         grader=lambda wildcards: STUDY.benchmarks[wildcards.benchmark].grader,
-        condition=lambda wildcards: STUDY.arms[wildcards.arm].condition,
         stamp=stamp("grade", "scripts/grade.py"),
     script:
         "../scripts/grade.py"
@@ -62,3 +61,18 @@ use rule count as recount with:
     params:
         n=config["sampling"]["extra"],
         stamp=stamp("recount", "scripts/count.py"),
+
+
+use rule count as count_probes with:
+    input:
+        samples=f"{R}/samples/{{arm}}/seed-{{seed}}/{{benchmark}}/probes.parquet",
+        verdicts=f"{R}/verdicts/{{arm}}/seed-{{seed}}/{{benchmark}}/probes.parquet",
+    output:
+        f"{R}/counts/{{arm}}/seed-{{seed}}/{{benchmark}}/probes.parquet",
+    log:
+        f"{R}/logs/count_probes/{{arm}}/seed-{{seed}}/{{benchmark}}.log",
+    benchmark:
+        f"{R}/benchmarks/count_probes/{{arm}}/seed-{{seed}}/{{benchmark}}.tsv"
+    params:
+        n=config["sampling"]["probes"]["n"],
+        stamp=stamp("count_probes", "scripts/count.py"),

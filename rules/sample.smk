@@ -1,4 +1,4 @@
-"""Completions of each arm on each benchmark, in shards; more of them where two arms disagree."""
+"""Completions of each arm: on each benchmark, in shards; more where two arms disagree; under other conditions."""
 
 
 rule match:
@@ -98,3 +98,35 @@ use rule sample as resample with:
         shards=1,
         disagreeing=True,
         stamp=stamp("resample", "scripts/sample.py"),
+
+
+rule probe:
+    input:
+        model=arm_model,
+        prompts=f"{R}/prompts/{{benchmark}}.parquet",
+        problems=f"{R}/problems/{{benchmark}}.parquet",
+        template=arm_template,
+        temperature=temperature_file,
+    output:
+        f"{R}/samples/{{arm}}/seed-{{seed}}/{{benchmark}}/probes.parquet",
+    log:
+        f"{R}/logs/probe/{{arm}}/seed-{{seed}}/{{benchmark}}.log",
+    benchmark:
+        f"{R}/benchmarks/probe/{{arm}}/seed-{{seed}}/{{benchmark}}.tsv"
+    conda:
+        "../envs/train.yaml"
+    threads: 1
+    resources:
+        mem_mb=3000,
+        runtime=60,
+    params:
+        key=lambda wildcards: [config["seed"], wildcards.arm, int(wildcards.seed)],
+        conditions=STUDY.probes,
+        checkpoint=lambda wildcards: STUDY.checkpoint(wildcards.arm),
+        grader=lambda wildcards: STUDY.benchmarks[wildcards.benchmark].grader,
+        n=config["sampling"]["probes"]["n"],
+        rows=config["sampling"]["rows"],
+        sampling=sampling,
+        stamp=stamp("probe", "scripts/probe.py"),
+    script:
+        "../scripts/probe.py"

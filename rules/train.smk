@@ -69,6 +69,8 @@ rule train:
         start=start_folder,
         problems=lambda wildcards: f"{R}/problems/{run_row(wildcards).benchmark}.parquet",
         prompts=lambda wildcards: f"{R}/prompts/{run_row(wildcards).benchmark}.parquet",
+        template=run_template,
+        failed=failed_counts,
     output:
         model=directory(f"{R}/models/{{run}}/seed-{{seed}}"),
         log=f"{R}/training/{{run}}/seed-{{seed}}.parquet",
@@ -76,6 +78,8 @@ rule train:
         f"{R}/logs/train/{{run}}/seed-{{seed}}.log",
     benchmark:
         f"{R}/benchmarks/train/{{run}}/seed-{{seed}}.tsv"
+    wildcard_constraints:
+        run=runs_that(reinforced=True),
     priority: 10  # the longest jobs first, so that sampling fills the other cores
     conda:
         "../envs/train.yaml"
@@ -88,6 +92,11 @@ rule train:
         seed=lambda wildcards: int(wildcards.seed),
         start_checkpoint=lambda wildcards: checkpoint_of(run_row(wildcards).start),
         grader=lambda wildcards: STUDY.benchmarks[run_row(wildcards).benchmark].grader,
+        reward=lambda wildcards: config["presets"]["reinforcement"][
+            run_row(wildcards).preset
+        ].get("reward", "outcome"),
+        conditions=run_conditions,
+        easier=lambda wildcards: run_row(wildcards).easier,
         exports=lambda wildcards: STUDY.exports(wildcards.run),
         tokens=lambda wildcards: run_row(wildcards).tokens,
         config=reinforcement,
@@ -95,3 +104,37 @@ rule train:
         stamp=stamp("train", "scripts/train.py"),
     script:
         "../scripts/train.py"
+
+
+rule finetune:
+    input:
+        start=start_folder,
+        problems=lambda wildcards: f"{R}/problems/{run_row(wildcards).benchmark}.parquet",
+        prompts=lambda wildcards: f"{R}/prompts/{run_row(wildcards).benchmark}.parquet",
+        failed=failed_counts,
+    output:
+        model=directory(f"{R}/models/{{run}}/seed-{{seed}}"),
+        log=f"{R}/training/{{run}}/seed-{{seed}}.parquet",
+    log:
+        f"{R}/logs/finetune/{{run}}/seed-{{seed}}.log",
+    benchmark:
+        f"{R}/benchmarks/finetune/{{run}}/seed-{{seed}}.tsv"
+    wildcard_constraints:
+        run=runs_that(reinforced=False),
+    priority: 10
+    conda:
+        "../envs/train.yaml"
+    threads: 1
+    resources:
+        mem_mb=3000,
+        runtime=60,
+    params:
+        run=lambda wildcards: wildcards.run,
+        seed=lambda wildcards: int(wildcards.seed),
+        start_checkpoint=lambda wildcards: checkpoint_of(run_row(wildcards).start),
+        easier=lambda wildcards: run_row(wildcards).easier,
+        config=lambda wildcards: optimisation(run_row(wildcards)),
+        work=f"{R}/work/{{run}}/seed-{{seed}}",
+        stamp=stamp("finetune", "scripts/finetune.py"),
+    script:
+        "../scripts/finetune.py"

@@ -7,7 +7,7 @@ from job import run
 
 
 def main(job: Any, report: Any) -> None:
-    columns = ["problem", "sample", "tokens", "entropy", "temperature"]
+    columns = ["problem", "condition", "sample", "tokens", "entropy", "temperature"]
     samples = tables.records(job.input.samples, "samples", columns)
     verdicts = tables.records(job.input.verdicts, "verdicts")
     counts = counting.count(samples, verdicts, job.params.n)

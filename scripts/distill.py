@@ -32,7 +32,7 @@ def main(job: Any, report: Any) -> None:
     if not documents:
         raise AnatomyError("the teacher has no right completion: nothing can be distilled from it")
     report(f"{len(documents)} right completions of {len({d[0] for d in documents})} problems")
-    log = pretraining.distill(
+    log = pretraining.finetune(
         Path(job.input.start) / p.start_checkpoint,
         documents,
         pretraining.Optimisation(**p.config),

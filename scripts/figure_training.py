@@ -22,7 +22,7 @@ def main(job: Any, report: Any) -> None:
     columns = ["run", "seed", "step", "generated", "reward", "length", "entropy", "kl", "zero_signal"]
     table = reporting.read_csv(job.input[0], columns)
     table["generated"] /= 1000
-    runs = list(table["run"].unique())
+    runs = [name for name in table["run"].unique() if name in job.params.arms]
     figure, grid = plotting.grid(3, 2, 1.8)
     for axes, (x, name, label) in zip(grid.ravel(), PANELS, strict=True):
         for place, run_name in enumerate(runs):

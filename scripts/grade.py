@@ -11,18 +11,24 @@ def main(job: Any, report: Any) -> None:
     p = job.params
     problems = {row["problem"]: row for row in tables.records(job.input.problems, "problems")}
     prefixes = {
-        row["problem"]: row["prefix"]
+        (row["problem"], row["condition"]): row["prefix"]
         for row in tables.records(job.input.prompts, "prompts")
-        if row["condition"] == p.condition
+        if row["prefix"]
     }
     with tables.writing(job.output[0], "verdicts") as verdicts:
         batch: list[dict[str, Any]] = []
         for row in tables.records(job.input.samples, "samples"):
-            name = row["problem"]
+            name, condition = row["problem"], row["condition"]
             verdict = grading.grade(
-                p.grader, problems[name], row["completion"], row["finish_reason"], prefixes[name]
+                p.grader,
+                problems[name],
+                row["completion"],
+                row["finish_reason"],
+                prefixes.get((name, condition), ""),
+                condition,
             )
-            batch.append({"problem": name, "sample": row["sample"], **asdict(verdict)})
+            where = {"problem": name, "condition": condition, "sample": row["sample"]}
+            batch.append({**where, **asdict(verdict)})
             if len(batch) == 8192:
                 verdicts.write(batch)
                 batch = []

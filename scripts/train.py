@@ -5,26 +5,33 @@ from typing import Any
 
 import torch
 
-from anatomy import grading, reinforcement, tables, training
+from anatomy import grading, reinforcement, scaffold, screening, tables, training
 from job import run
 
 
 def main(job: Any, report: Any) -> None:
     p = job.params
     torch.set_num_threads(job.threads)
-    prompts = {
-        row["problem"]: row["prompt"]
-        for row in tables.records(job.input.prompts, "prompts")
-        if row["condition"] == "plain"
-    }
-    rows = [
-        {**row, "prompt": prompts[row["problem"]]} for row in tables.records(job.input.problems, "problems")
-    ]
+    template = scaffold.load_template(job.input.template)
+    rows = screening.training_set(
+        tables.records(job.input.problems, "problems"),
+        tables.records(job.input.prompts, "prompts"),
+        p.conditions,
+        tables.read(job.input.failed, "counts") if job.input.failed else None,
+        p.easier,
+        [p.run, p.seed],
+        report,
+    )
+
+    def reward(row: Any, completion: str, truncated: bool) -> float:
+        opening = template.response if row["condition"] in scaffold.PARTIAL else ""
+        return grading.reward(p.grader, row, completion, truncated, p.reward, template.tags, opening)
+
     value = reinforcement.Value(**p.config["value"]) if "value" in p.config else None
     log = reinforcement.reinforce(
         Path(job.input.start) / p.start_checkpoint,
         rows,
-        lambda row, completion, truncated: grading.reward(p.grader, row, completion, truncated),
+        reward,
         reinforcement.Reinforcement(**{**p.config, "value": value}),
         p.exports,
         p.tokens,

@@ -1,8 +1,8 @@
-"""Draw a split of the embedded world, or take a part of another split."""
+"""Draw a split of the embedded world, or take a part of another split, perhaps one that a model fails."""
 
 from typing import Any
 
-from anatomy import scaffold, tables, world
+from anatomy import scaffold, screening, tables, world
 from anatomy.errors import AnatomyError
 from job import run
 
@@ -12,13 +12,16 @@ def main(job: Any, report: Any) -> None:
     if job.input:
         found = [
             {**row, "benchmark": p.benchmark}
-            for row in tables.records(job.input[0], "problems")
+            for row in tables.records(job.input.problems, "problems")
             if row["difficulty"] in p.steps and row["domain"] in p.domains
         ]
-        if len(found) < p.problems:
-            raise AnatomyError(f"{job.input[0]}: {len(found)} problems fit, {p.problems} are wanted")
+        if job.input.get("failed"):
+            hard = screening.failed(tables.read(path, "counts") for path in job.input.failed)
+            found = list(screening.select(found, hard, 0, [p.seed, p.benchmark]))
+        elif len(found) < p.problems:
+            raise AnatomyError(f"{job.input.problems}: {len(found)} problems fit, {p.problems} are wanted")
         tables.write(job.output[0], "problems", found[: p.problems])
-        report(f"{p.problems} of {len(found)} problems that fit")
+        report(f"{min(p.problems, len(found))} of {len(found)} problems that fit")
         return
     drawn = world.problems(p.seed, p.benchmark, p.problems, p.steps, p.domains, p.side)
     tables.write(
@@ -34,7 +37,10 @@ def main(job: Any, report: Any) -> None:
                 "difficulty": float(problem.difficulty),
                 "domain": problem.domain,
                 "plan": problem.plan,
+                "plan_disordered": problem.disordered_plan,
+                "plan_incomplete": problem.incomplete_plan,
                 "knowledge": problem.knowledge,
+                "knowledge_irrelevant": problem.irrelevant_knowledge,
                 "subproblems": problem.subproblems,
                 "chunks": scaffold.world_chunks(problem.lines, problem.answer),
             }

@@ -30,6 +30,8 @@ class Inputs:
     """All that an analysis may read."""
 
     cells: Cells = field(default_factory=dict)
+    probes: Cells = field(default_factory=dict)
+    """The same under the study's other conditions, several rows a problem."""
     pairs: Sequence[tuple[str, str]] = ()
     """(arm, base) pairs that are compared, problem by problem."""
     arms: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
@@ -48,6 +50,13 @@ class Inputs:
         """Return another table of the study that this one is made from."""
         (file,) = (file for file in self.files["tables"] if file["table"] == name)
         return reporting.read_csv(file["path"], columns)
+
+    def problems(self, benchmark: str) -> pd.DataFrame:
+        """Return a benchmark's problems, in the order of its counts."""
+        (file,) = (file for file in self.files["problems"] if file["benchmark"] == benchmark)
+        columns = ["problem", "difficulty", "domain", "subproblems"]
+        found = tables.read(file["path"], "problems", columns)
+        return found.sort_values("problem", ignore_index=True)
 
     def panels(self) -> Iterator[tuple[str, str]]:
         """Yield each benchmark with each target that all of its arms were checked for."""
@@ -105,7 +114,8 @@ def gather(
     for source in sources:
         kinds.setdefault(str(source["kind"]), []).append(source)
     found = cells(kinds.get("counts", []))
-    return Inputs(found, pairs, arms, kinds, facts, options, seed, draws, level)
+    probed = probes(kinds.get("probes", []))
+    return Inputs(found, probed, pairs, arms, kinds, facts, options, seed, draws, level)
 
 
 def counts(frame: pd.DataFrame, target: str) -> Counts:
@@ -126,4 +136,13 @@ def cells(files: Sequence[Mapping[str, Any]]) -> Cells:
         first = next(iter(next(iter(of_benchmark.values())).values()))
         if not frame[["problem", "n"]].equals(first[["problem", "n"]]):
             raise AnatomyError(f"{file['path']}: not the same problems and n as the benchmark's other arms")
+    return found
+
+
+def probes(files: Sequence[Mapping[str, Any]]) -> Cells:
+    """Read counts of probed arms, given as for ``cells``; a row is a problem under a condition."""
+    found: dict[str, dict[str, dict[int, pd.DataFrame]]] = {}
+    for file in files:
+        of_arm = found.setdefault(file["benchmark"], {}).setdefault(file["arm"], {})
+        of_arm[int(file["seed"])] = tables.read(file["path"], "counts")
     return found

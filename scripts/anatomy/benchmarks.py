@@ -155,7 +155,10 @@ def rows(
             "difficulty": difficulty,
             "domain": None if domain is None else str(domain),
             "plan": None,
+            "plan_disordered": None,
+            "plan_incomplete": None,
             "knowledge": None,
+            "knowledge_irrelevant": None,
             "subproblems": None,
             "chunks": None if solution is None else scaffold.chunks(solution),
         }

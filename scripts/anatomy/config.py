@@ -15,7 +15,7 @@ import yaml
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import best_match
 
-from anatomy import world
+from anatomy import scaffold, world
 from anatomy.errors import AnatomyError
 
 AT_TOKENS = "tokens"
@@ -49,7 +49,12 @@ class Benchmark:
     splits_domains: tuple[str, ...]
     taken_from: str
     """The benchmark of which this one is a part: the first ``problems`` of its problems with these steps."""
+    failed_by: str
+    """An arm: only problems that all of its training seeds fail in all attempts are taken."""
     problems: int
+    """Number of problems; at most so many where only those that an arm fails are taken."""
+    n: int
+    """Completions a problem, for all arms; 0 for the study's usual number."""
     side: str
     role: str
 
@@ -78,14 +83,24 @@ class Model:
 
 @dataclass(frozen=True)
 class Run:
-    """A row of the run sheet: a training run of an algorithm, repeated over seeds."""
+    """A row of the run sheet: a training run of an algorithm, repeated over seeds.
+
+    ``sft`` fine-tunes on reference solutions; every other algorithm is one of reinforcement learning.
+    """
 
     run: str
     studies: tuple[str, ...]
     algorithm: str
     preset: str
     start: str
+    """A model, or another run: its last step, of the same training seed."""
     benchmark: str
+    failed_by: str
+    """An arm: only problems that it, of the same training seed, fails in all its completions are used."""
+    easier: int
+    """Other problems that are mixed in, drawn at random, for each that is failed."""
+    levels: tuple[int, ...]
+    """Partial step scaffolding: how many chunks of the solution open the response; empty for none at all."""
     steps: int
     checkpoints: tuple[int, ...]
     tokens: int
@@ -106,6 +121,8 @@ class Arm:
     temperature: str
     """A number, or ``match:ARM``: that at which the mean token entropy equals the other arm's."""
     benchmarks: tuple[str, ...]
+    probed: tuple[str, ...]
+    """Benchmarks on which it is sampled under the study's other conditions too (``probes``)."""
     base: str
     label: str
 
@@ -116,9 +133,9 @@ _CHOICES: Mapping[str, Sequence[str]] = {
     "benchmark.source": ("world", "hub"),
     "benchmark.grader": ("world", "math"),
     "benchmark.side": (EMPTY, "pretraining", "training", "test"),
-    "benchmark.role": ("train", "test"),
+    "benchmark.role": ("train", "pool", "test"),
     "model.source": ("pretrain", "distill"),
-    "run.algorithm": ("grpo", "dr-grpo", "rloo", "remax", "reinforce++", "ppo", "dapo"),
+    "run.algorithm": ("grpo", "dr-grpo", "rloo", "remax", "reinforce++", "ppo", "dapo", "sft"),
 }
 
 
@@ -198,6 +215,7 @@ class Study:
     runs: Mapping[str, Run]
     arms: Mapping[str, Arm]
     artifacts: Mapping[str, Any]
+    claims: Mapping[str, Any]
 
     @property
     def name(self) -> str:
@@ -249,9 +267,22 @@ class Study:
         return list(self.arms[arm].benchmarks) or self.tests
 
     def samples(self, benchmark: str) -> int:
-        """Return the number of completions a problem: n, or for training problems what a teacher gives."""
-        test = self.benchmarks[benchmark].role == "test"
-        return int(self.settings["sampling"]["n" if test else "teacher_n"])
+        """Return the number of completions a problem of a benchmark."""
+        return self.benchmarks[benchmark].n or int(self.settings["sampling"]["n"])
+
+    @property
+    def probes(self) -> list[str]:
+        """The conditions under which probed arms are sampled besides their own."""
+        return list(self.settings["sampling"]["probes"]["conditions"])
+
+    def reinforced(self, run: str) -> bool:
+        """Tell whether a run is one of reinforcement learning."""
+        return self.runs[run].algorithm != "sft"
+
+    def start(self, model: str, seed: int) -> tuple[str, int]:
+        """Return the model or run that a training starts from, and which training seed of it."""
+        name = self.runs[model].start if model in self.runs else self.models[model].start
+        return (name, seed) if name in self.runs else (name, self.models[name].seed)
 
     def seed_beside(self, arm: str, seed: int) -> int:
         """Return the training seed of an arm that goes with another arm's seed: the same, or its only one."""
@@ -291,9 +322,11 @@ class Study:
                 if name != "drills_first":
                     facts[f"{model.model}_{name}_percent"] = round(100 * share, 1)
         for run in self.runs.values():
-            preset = self.settings["presets"]["reinforcement"][run.preset]
             facts[f"{run.run}_steps"] = run.steps
             facts[f"{run.run}_seeds"] = len(run.seeds)
+            if not self.reinforced(run.run):
+                continue
+            preset = self.settings["presets"]["reinforcement"][run.preset]
             facts[f"{run.run}_prompts"] = preset["prompts"]
             facts[f"{run.run}_rollouts"] = preset["rollouts"]
             facts[f"{run.run}_kl"] = preset.get("options", {}).get("beta", 0.0)
@@ -342,6 +375,8 @@ def load(settings: Mapping[str, Any], root: str | Path, where: str) -> Study:
     artifacts_path = root / settings["artifacts"]
     artifacts = read_yaml(artifacts_path)
     validate(artifacts, schemas / "artifacts.schema.json", str(settings["artifacts"]))
+    claims = read_yaml(root / settings["claims"])
+    validate(claims, schemas / "claims.schema.json", str(settings["claims"]))
     benchmarks = {b.benchmark: b for b in sheet(paths["benchmarks"], Benchmark)}
     models = {m.model: m for m in sheet(paths["models"], Model) if study in m.studies}
     runs = {r.run: r for r in sheet(paths["runs"], Run) if study in r.studies}
@@ -370,11 +405,33 @@ def load(settings: Mapping[str, Any], root: str | Path, where: str) -> Study:
             known(model.benchmark, benchmarks, "benchmark", place)
     for run in runs.values():
         place = f"{paths['runs']}, run {run.run}"
-        known(run.preset, presets["reinforcement"], "preset", place)
-        known(run.start, models, "start model", place)
+        reinforced = run.algorithm != "sft"
+        kind = "reinforcement" if reinforced else "supervised"
+        known(run.preset, presets[kind], "preset", place)
+        known(run.start, {**models, **runs}, "start model or run", place)
         known(run.benchmark, benchmarks, "benchmark", place)
         at_least(1, run.steps, "steps", place)
         at_least(0, run.tokens, "tokens", place)
+        at_least(0, run.easier, "easier", place)
+        if run.failed_by:
+            known(run.failed_by, arms, "arm whose failures are used", place)
+            if run.benchmark not in arms[run.failed_by].benchmarks:
+                raise AnatomyError(f"{place}: arm '{run.failed_by}' is not sampled on '{run.benchmark}'")
+        for level in run.levels:
+            known(f"partial-{level}", scaffold.PARTIAL, "level", place)
+        followed = [run.run]
+        while (before := followed[-1]) in runs and runs[before].start in runs:
+            if runs[before].start in followed:
+                raise AnatomyError(f"{place}: it starts from itself: {' <- '.join(followed)}")
+            followed.append(runs[before].start)
+        if run.start in runs and set(run.seeds) - set(runs[run.start].seeds):
+            raise AnatomyError(f"{place}: run '{run.start}' that it starts from has not all of its seeds")
+        if not reinforced:
+            if run.levels or run.tokens or run.checkpoints or "mixture" in presets[kind][run.preset]:
+                raise AnatomyError(
+                    f"{place}: algorithm sft takes no levels, tokens, checkpoints or preset with a mixture"
+                )
+            continue
         preset = presets["reinforcement"][run.preset]
         updates, every = preset["updates"], preset["checkpoint_every"]
         if run.steps % updates or every % updates:
@@ -407,16 +464,25 @@ def load(settings: Mapping[str, Any], root: str | Path, where: str) -> Study:
         if benchmark.taken_from:
             wholes = {b.benchmark: b for b in benchmarks.values() if b.source == "world" and not b.taken_from}
             known(benchmark.taken_from, wholes, "benchmark to take problems from", place)
+        if benchmark.failed_by and study in benchmark.studies:
+            known(benchmark.failed_by, arms, "arm whose failures are taken", place)
+            if benchmark.taken_from not in arms[benchmark.failed_by].benchmarks:
+                raise AnatomyError(
+                    f"{place}: arm '{benchmark.failed_by}' is not sampled on '{benchmark.taken_from}', where"
+                    " problems that it fails are to be taken from"
+                )
     both = sorted(set(models) & set(runs))
     if both:
         raise AnatomyError(f"{paths['runs']}: {both} are names of models too; rename the runs")
-    result = Study(settings, benchmarks, models, runs, arms, artifacts)
+    for condition in settings["sampling"]["probes"]["conditions"]:
+        known(condition, [*scaffold.CONDITIONS, scaffold.OWN], "condition", f"{where}: sampling.probes")
+    result = Study(settings, benchmarks, models, runs, arms, artifacts, claims)
     for arm in arms.values():
         place = f"{paths['arms']}, arm {arm.arm}"
         known(arm.model, {**models, **runs}, "model or run", place)
         known(
             arm.condition,
-            {"plain": 0, "guess": 0, **{f"partial-{i}": 0 for i in range(5)}},
+            [name for name in scaffold.CONDITIONS if name != scaffold.SUBPROBLEMS],
             "condition",
             place,
         )
@@ -426,6 +492,8 @@ def load(settings: Mapping[str, Any], root: str | Path, where: str) -> Study:
         known(arm.step, {"last": 0, **{str(step): 0 for step in kept}, **by_tokens}, "step", place)
         for benchmark_name in arm.benchmarks:
             known(benchmark_name, benchmarks, "benchmark", place)
+        for benchmark_name in arm.probed:
+            known(benchmark_name, result.tests_of(arm.arm), "benchmark of the arm to probe it on", place)
         matched = result.matched(arm.arm)
         if matched is not None:
             known(matched, arms, "arm to match", place)
@@ -448,6 +516,9 @@ def load(settings: Mapping[str, Any], root: str | Path, where: str) -> Study:
                 raise AnatomyError(
                     f"{place}: temperature '{arm.temperature}' is neither a number from 0 up nor match:ARM"
                 )
+    judged = artifacts["tables"].get("claims", {}).get("tables", [])
+    for name, claim in claims.items():
+        known(claim["table"], judged, "table of the table claims", f"{settings['claims']}, claim {name}")
     analyses = {path.stem: path for path in (Path(__file__).parent / "analyses").glob("[!_]*.py")}
     scripts = Path(__file__).resolve().parents[1].glob("figure_*.py")
     drawn = {path.stem.removeprefix("figure_"): path for path in scripts}

@@ -6,32 +6,40 @@ from typing import Any
 
 from anatomy.errors import AnatomyError
 
+OWN = "own-"
+
 
 def count(
     samples: Iterable[Mapping[str, Any]], verdicts: Iterable[Mapping[str, Any]], n: int
 ) -> list[dict[str, Any]]:
-    """Count verdicts by problem, in the order in which problems first occur.
+    """Count verdicts by problem and condition, in the order in which they first occur.
 
     samples and verdicts are streams of the tables 'samples' and 'verdicts' in the same order; only the counts
-    are held. Raises AnatomyError where the two do not match, or a problem has not exactly ``n`` completions.
+    are held. A chain with the model's own answers (``own-1``, ``own-2``, ... in this order) ends where there
+    is no answer to go on from, so all n chains that were begun count for each link that one of them reached.
+    Raises AnatomyError where the two do not match, or a problem has not ``n`` completions of a condition.
     """
-    rows: dict[str, dict[str, Any]] = {}
+    rows: dict[tuple[str, str], dict[str, Any]] = {}
+    unbroken: dict[tuple[str, int], int] = {}  # links that a chain got right before its first wrong one
     for sample, verdict in zip_longest(samples, verdicts):
         if sample is None or verdict is None:
             raise AnatomyError("not as many verdicts as samples: grade the samples again")
-        name = verdict["problem"]
-        if (sample["problem"], sample["sample"]) != (name, verdict["sample"]):
+        told = [(row["problem"], row["condition"], row["sample"]) for row in (sample, verdict)]
+        if told[0] != told[1]:
             raise AnatomyError(
-                f"verdict {name}/{verdict['sample']} stands beside sample"
-                f" {sample['problem']}/{sample['sample']}: the tables do not belong together; grade again"
+                f"verdict {told[1]} stands beside sample {told[0]}: the tables do not belong together;"
+                " grade again"
             )
+        name, condition, _ = told[0]
         row = rows.setdefault(
-            name,
+            (name, condition),
             {
                 "problem": name,
+                "condition": condition,
                 "n": 0,
                 "answer": 0,
                 "derivation": 0,
+                "chain": 0 if condition.startswith(OWN) else None,
                 "malformed": 0,
                 "truncated": 0,
                 "tokens": 0,
@@ -41,17 +49,26 @@ def count(
         )
         row["n"] += 1
         row["tokens"] += sample["tokens"]
-        told = sample["entropy"]
-        row["entropy"] = None if told is None or row["entropy"] is None else row["entropy"] + told
+        entropy = sample["entropy"]
+        row["entropy"] = None if entropy is None or row["entropy"] is None else row["entropy"] + entropy
         row["answer"] += verdict["verdict"] == "right"
+        if condition.startswith(OWN):
+            link = int(condition.removeprefix(OWN))
+            if verdict["verdict"] == "right" and unbroken.get((name, told[0][2]), 0) == link - 1:
+                unbroken[name, told[0][2]] = link
+                row["chain"] += 1
         row["malformed"] += verdict["verdict"] == "malformed"
         row["truncated"] += verdict["verdict"] == "truncated"
         checked = verdict["derivation_right"]
         row["derivation"] = (
             None if checked is None or row["derivation"] is None else row["derivation"] + checked
         )
-    wrong = {name: row["n"] for name, row in rows.items() if row["n"] != n}
-    if wrong:
-        name, found = next(iter(wrong.items()))
-        raise AnatomyError(f"problem {name} has {found} completions instead of {n}; sample its shard again")
+    for (name, condition), row in rows.items():
+        if condition.startswith(OWN) and row["n"] <= n:
+            row["n"] = n
+        elif row["n"] != n:
+            raise AnatomyError(
+                f"problem {name} has {row['n']} completions of condition {condition} instead of {n};"
+                " sample its shard again"
+            )
     return list(rows.values())

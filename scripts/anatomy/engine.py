@@ -1,9 +1,9 @@
 """Sampling engines: prompts, n, sampling parameters and a seed in; completions out.
 
-Every engine draws a completion's randomness from (seed, problem, sample index) alone. The transformers
-engine also decodes in fixed chunks of problems, which shards never divide, so one shard or twenty give the
-same completions, to the bit, on one kind of processor with one number of threads. On another processor a
-rounding difference may now and then turn a token; the distribution is the same.
+Every engine draws a completion's randomness from (seed, condition, problem, sample index) alone. The
+transformers engine also decodes in fixed chunks of problems, which shards never divide, so one shard or
+twenty give the same completions, to the bit, on one kind of processor with one number of threads. On another
+processor a rounding difference may now and then turn a token; the distribution is the same.
 """
 
 from collections.abc import Iterator, Sequence
@@ -27,6 +27,7 @@ class Prompt:
 
     problem: str
     text: str
+    condition: str = "plain"
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,7 @@ class Completion:
     """One completion, in the columns of the table 'samples'."""
 
     problem: str
+    condition: str
     sample: int
     completion: str
     tokens: int
@@ -58,7 +60,7 @@ def chunked(prompts: Sequence[Prompt], n: int, rows: int) -> list[list[Prompt]]:
 
     Prompts are taken in order of length, so that those of a chunk end at about the same time.
     """
-    ordered = sorted(prompts, key=lambda prompt: (len(prompt.text), prompt.problem))
+    ordered = sorted(prompts, key=lambda prompt: (len(prompt.text), prompt.problem, prompt.condition))
     size = max(1, rows // n)
     return [ordered[start : start + size] for start in range(0, len(ordered), size)]
 
@@ -82,7 +84,9 @@ class TransformersEngine:
         """Decode the prompts together as one chunk; see ``Engine.sample``."""
         # One row of uniforms a sample: the first 128 of 256 samples are those that n = 128 gives.
         shape = (n, sampling.max_new_tokens)
-        uniforms = np.stack([generator(*seed, p.problem).random(shape, np.float32) for p in prompts])
+        uniforms = np.stack(
+            [generator(*seed, p.condition, p.problem).random(shape, np.float32) for p in prompts]
+        )
         end, pad = self.tokenizer.eos_token_id, self.tokenizer.pad_token_id
         ids = [self.tokenizer(prompt.text)["input_ids"] for prompt in prompts]
         decoded = decode(self.model, ids, uniforms, sampling, [end], pad)
@@ -91,6 +95,7 @@ class TransformersEngine:
             yield [
                 Completion(
                     prompt.problem,
+                    prompt.condition,
                     sample,
                     text,
                     int(decoded.lengths[row, sample]),

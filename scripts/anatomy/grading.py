@@ -25,11 +25,12 @@ from typing import Any, Literal, get_args
 from latex2sympy2_extended.latex2sympy2 import NormalizationConfig
 from math_verify import LatexExtractionConfig, parse, verify
 
-from anatomy import world
+from anatomy import scaffold, world
 from anatomy.benchmarks import last_boxed
 from anatomy.errors import AnatomyError
 
 Kind = Literal["math", "world"]
+Scheme = Literal["outcome", "hierarchical"]
 MAX_ANSWER = 1_000
 """Characters of an answer that are kept; a longer one is wrong, unread."""
 
@@ -98,13 +99,13 @@ def _gold(answers: tuple[str, ...]) -> tuple[list[Any], bool]:
     return parsed, units
 
 
-def _math(problem: Mapping[str, Any], completion: str) -> Verdict:
+def _math(answers: tuple[str, ...], completion: str) -> Verdict:
     answer = (last_boxed(completion) or "").strip()
     if not answer:
         return Verdict(None, "malformed", None, None)
     if len(answer) > MAX_ANSWER:
         return Verdict(answer[:MAX_ANSWER], "wrong", None, None)
-    gold, units = _gold(tuple(problem["answers"]))
+    gold, units = _gold(answers)
     right = verify(gold, _read(_rewrite(answer), units))
     return Verdict(answer, "right" if right else "wrong", None, None)
 
@@ -117,8 +118,8 @@ def _world_problem(text: str) -> world.Problem:
         raise AnatomyError(f"grader 'world': {error}") from error
 
 
-def _world(problem: Mapping[str, Any], completion: str) -> Verdict:
-    checked = world.check(_world_problem(problem["text"]), completion)
+def _world(problem: Mapping[str, Any], completion: str, link: int | None) -> Verdict:
+    checked = world.check(_world_problem(problem["text"]), completion, link)
     if checked.answer is None:
         return Verdict(None, "malformed", False, checked.first_bad_line)
     verdict: Literal["right", "wrong"] = "right" if checked.answer_right else "wrong"
@@ -126,7 +127,12 @@ def _world(problem: Mapping[str, Any], completion: str) -> Verdict:
 
 
 def grade(
-    kind: str, problem: Mapping[str, Any], completion: str, finish_reason: str, prefix: str = ""
+    kind: str,
+    problem: Mapping[str, Any],
+    completion: str,
+    finish_reason: str,
+    prefix: str = "",
+    condition: str = "plain",
 ) -> Verdict:
     """Grade one completion.
 
@@ -138,6 +144,8 @@ def grade(
             ``truncated``, whatever it says.
         prefix: Steps that the prompt gave (condition ``partial-i``). The world's checker reads them as
             part of the derivation; a boxed answer must stand in the completion itself.
+        condition: What the prompt asked for: a link of the problem's chain (``subproblem-i``, ``own-i``),
+            whose gold answer then counts, or else the whole problem.
 
     Raises:
         AnatomyError: unknown ``kind`` or ``finish_reason``, or a gold answer that cannot be read.
@@ -147,15 +155,63 @@ def grade(
     if finish_reason not in ("stop", "length"):
         raise AnatomyError(f"unknown finish reason {finish_reason!r}; allowed are ['stop', 'length']")
     truncated = finish_reason == "length"
+    link = scaffold.link_number(condition)
     if kind == "math":
-        return Verdict(None, "truncated", None, None) if truncated else _math(problem, completion)
-    verdict = _world(problem, f"{prefix} {completion}")
+        answers = problem["answers"] if link is None else [problem["subproblems"][link - 1]["answer"]]
+        return Verdict(None, "truncated", None, None) if truncated else _math(tuple(answers), completion)
+    verdict = _world(problem, f"{prefix} {completion}", link)
     return Verdict(None, "truncated", False, verdict.first_bad_line) if truncated else verdict
 
 
+def well_formed(
+    kind: str, problem: Mapping[str, Any], response: str, truncated: bool, tags: str | None = None
+) -> bool:
+    """Tell whether a response has the right format, its answer right or wrong.
+
+    ``world``: one line a step, each of the right form whatever its values, then the answer. ``math``: a boxed
+    answer, in a response that consists of the template's ``tags``, once each and in order, the answer in the
+    last one. ``response`` is what the prompt gave of it (its opening, given steps) and the completion.
+    Source: Wang et al. 2025, stage 2, where prompt and response are checked together.
+    """
+    if truncated:
+        return False
+    if kind == "world":
+        return world.check(_world_problem(problem["text"]), response).format_right
+    if not tags:
+        return bool((last_boxed(response) or "").strip())
+    for tag in tags.split():
+        opening, closing = f"<{tag}>", f"</{tag}>"
+        if response.count(opening) != 1 or response.count(closing) != 1:
+            return False
+        before, _, rest = response.partition(opening)
+        content, closed, response = rest.partition(closing)
+        if before.strip() or not closed:
+            return False
+    return not response.strip() and bool((last_boxed(content) or "").strip())
+
+
 def reward(
-    kind: str, problem: Mapping[str, Any], completion: str, truncated: bool, prefix: str = ""
+    kind: str,
+    problem: Mapping[str, Any],
+    completion: str,
+    truncated: bool,
+    scheme: str = "outcome",
+    tags: str | None = None,
+    opening: str = "",
 ) -> float:
-    """Return 1.0 for a right answer and 0.0 for any other, for RL training. Raises as ``grade`` does."""
-    graded = grade(kind, problem, completion, "length" if truncated else "stop", prefix)
-    return float(graded.verdict == "right")
+    """Return the reward of one completion for RL training. Raises as ``grade`` does.
+
+    ``outcome``: 1 for a right answer and 0 for any other. ``hierarchical``: 2 for a right answer in the right
+    format, 1 for a right answer in a wrong one, -1 for any other (Wang et al. 2025, section 5).
+    ``problem`` has the given steps as ``prefix``, if any; ``opening`` is what the template opens it with.
+    """
+    prefix = problem.get("prefix") or ""
+    right = grade(kind, problem, completion, "length" if truncated else "stop", prefix).verdict == "right"
+    if scheme == "outcome":
+        return float(right)
+    if scheme != "hierarchical":
+        raise AnatomyError(f"unknown reward {scheme!r}; allowed are {list(get_args(Scheme))}")
+    if not right:
+        return -1.0
+    response = f"{opening}{prefix} {completion}"
+    return 2.0 if well_formed(kind, problem, response, truncated, tags) else 1.0

@@ -4,6 +4,7 @@ Values are shares: pass@k, or differences of it, one for each training seed and 
 """
 
 import itertools
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -105,6 +106,47 @@ class Spread:
         )
 
 
+class Contrast(NamedTuple):
+    """An effect with its interval, and the two-sided p that it is 0."""
+
+    estimate: float
+    low: float
+    high: float
+    p: float
+
+
+def crossed(values: ArrayLike, level: float = 0.95) -> Contrast:
+    """Return the mean of (S, N) values of S training seeds on the same N problems, its interval and p.
+
+    Values that are all the same tell nothing of their spread: then the interval and p are nan. Else as
+    ``crossed_interval``, also in what is raised.
+    """
+    table = _table(values)
+    of_seed, of_problem, residual = _mean_squares(table)
+    part = max(of_seed - min(residual, of_problem), 0.0) / table.size
+    error = Spread(part, max(len(table) - 1, 1), of_problem / table.size, table.shape[1] - 1)
+    return _effect(float(table.mean()), error, level)
+
+
+def contrast(one: ArrayLike, two: ArrayLike, level: float = 0.95) -> Contrast:
+    """Return ``one - two`` of (S, N) and (T, N) values on the same N problems, its interval and p.
+
+    Problems are shared, seeds are each side's own; see ``pairwise`` for the variance and its simulations.
+    As ``crossed`` where no value differs from another. Raises ValueError where the problems do not fit.
+    """
+    first, second = _table(one), _table(two)
+    if first.shape[1] != second.shape[1]:
+        raise ValueError("the two sides are paired by problem, but differ in their number")
+    return _effect(*_gap(first, second), level)
+
+
+def _effect(estimate: float, error: Spread, level: float) -> Contrast:
+    if error.seed + error.problem == 0:
+        return Contrast(estimate, math.nan, math.nan, math.nan)
+    half = error.half((1 - level) / 2)
+    return Contrast(estimate, estimate - half, estimate + half, min(1.0, 2 * error.tail(abs(estimate))))
+
+
 def crossed_interval(values: ArrayLike, level: float = 0.95) -> tuple[float, float, float]:
     """Return the mean of (S, N) values of S training seeds on the same N problems, and its interval.
 
@@ -204,6 +246,14 @@ def equivalence(values: Sequence[ArrayLike], margin: float) -> tuple[float, floa
 
 
 def _compare(first: int, second: int, one: Floats, two: Floats, margin: float, level: float) -> Pair:
+    gap, error = _gap(one, two)
+    half = error.half((1 - level) / 2)
+    p_equivalent = error.tail(margin - abs(gap))
+    p_different = min(1.0, 2 * error.tail(abs(gap)))
+    return Pair(first, second, gap, gap - half, gap + half, p_equivalent, p_different)
+
+
+def _gap(one: Floats, two: Floats) -> tuple[float, Spread]:
     problems = one.shape[1]
     gaps = one.mean(axis=0) - two.mean(axis=0)
     parts, spread = 0.0, 0.0
@@ -215,10 +265,7 @@ def _compare(first: int, second: int, one: Floats, two: Floats, margin: float, l
     error = Spread(
         parts, parts**2 / spread if spread else 1.0, float(gaps.var(ddof=1)) / problems, problems - 1
     )
-    gap, half = float(gaps.mean()), error.half((1 - level) / 2)
-    p_equivalent = error.tail(margin - abs(gap))
-    p_different = min(1.0, 2 * error.tail(abs(gap)))
-    return Pair(first, second, gap, gap - half, gap + half, p_equivalent, p_different)
+    return float(gaps.mean()), error
 
 
 def _table(values: ArrayLike) -> Floats:

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import matplotlib
+import numpy as np
 from matplotlib.figure import Figure
 
 from anatomy.tables import atomic
@@ -67,6 +68,31 @@ def band(axes: Any, x: Any, frame: Any, label: str | None, index: int, scale: fl
     axes.plot(frame[x], scale * frame["estimate"], label=label, **style)
     axes.fill_between(
         frame[x], scale * frame["low"], scale * frame["high"], color=style["color"], alpha=0.15, lw=0
+    )
+
+
+def points(
+    axes: Any, frame: Any, label: str, index: int, count: int, x: Any = None, joined: bool = False
+) -> None:
+    """Draw differences in percentage points with their intervals, one of ``count`` arms side by side.
+
+    ``x`` is by default the row's place; an interval that is not known is not drawn.
+    """
+    style = look(index)
+    places = np.arange(len(frame)) if x is None else np.asarray(x)
+    estimate = 100 * frame["estimate"].to_numpy()
+    ends = [100 * frame[end].to_numpy() for end in ("low", "high")]
+    bars = [np.nan_to_num(np.abs(estimate - end)) for end in ends]
+    axes.errorbar(
+        places + 0.6 * ((index + 0.5) / count - 0.5),
+        estimate,
+        yerr=bars,
+        color=style["color"],
+        marker=style["marker"],
+        ls=style["linestyle"] if joined else "none",
+        lw=0.8,
+        elinewidth=0.8,
+        label=label,
     )
 
 

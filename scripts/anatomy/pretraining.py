@@ -1,4 +1,4 @@
-"""Supervised training: a base model from scratch, or a start model on given documents (distillation)."""
+"""Supervised training: a base model from scratch, or a start model on given documents (distillation, SFT)."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -128,7 +128,7 @@ def pretrain(
     )
 
 
-def distill(
+def finetune(
     start: Path,
     documents: Sequence[tuple[str, str]],
     config: Optimisation,
@@ -137,13 +137,14 @@ def distill(
     output: Path,
     report: Callable[[str], None] = print,
 ) -> list[dict[str, Any]]:
-    """Fine-tune a start model on (prompt, completion) pairs of a teacher; see ``pretrain``.
+    """Fine-tune a start model on (prompt, completion) pairs; see ``pretrain``.
 
     The documents are gone through in a new random order as often as the number of steps needs.
-    Source: Yue et al. 2025, section 4.2 (distillation); the start model is the base, as there.
+    Source: Yue et al. 2025, section 4.2 (distillation, from the base); Wang et al. 2025, section 5 (SFT on
+    the solutions of hard problems, from the stage-1 model).
     """
     model, tokenizer = models.load(start)
-    rng = generator(seed, "distillation order")
+    rng = generator(seed, "fine-tuning order")
 
     def repeated() -> Iterator[tuple[str, str]]:
         while True:

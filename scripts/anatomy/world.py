@@ -118,7 +118,7 @@ class Problem:
     @property
     def plan(self) -> str:
         """The steps in order without their computation: which variable, by which operator."""
-        return "plan " + " , ".join(f"{step.variable} {step.operator}" for step in self.steps)
+        return _plan(self.steps)
 
     @property
     def knowledge(self) -> str:
@@ -126,14 +126,58 @@ class Problem:
         return know(self, exchanged=False)
 
     @property
+    def disordered_plan(self) -> str | None:
+        """The plan with its steps out of order, a control; None where there is only one step."""
+        if len(self.steps) == 1:
+            return None
+        rng, order = generator("disordered", self.name), np.arange(len(self.steps))
+        while np.all(order[:-1] < order[1:]):
+            rng.shuffle(order)
+        return _plan([self.steps[at] for at in order])
+
+    @property
+    def incomplete_plan(self) -> str | None:
+        """The plan with one step missing, a control; None where there is only one step."""
+        if len(self.steps) == 1:
+            return None
+        missing = int(generator("incomplete", self.name).integers(len(self.steps)))
+        return _plan([step for at, step in enumerate(self.steps) if at != missing])
+
+    @property
+    def irrelevant_knowledge(self) -> str | None:
+        """As many facts as ``knowledge`` has, on operators that the problem has not, a control.
+
+        Facts are repeated where there are too few. None where the problem has every operator.
+        """
+        others = itertools.cycle([operator for operator in OPERATORS if operator not in self.operators])
+        chosen = list(itertools.islice(others, len(self.operators)))
+        return f"know {' , '.join(_facts(chosen, exchanged=False))}" if chosen else None
+
+    @property
+    def operators(self) -> list[str]:
+        """The operators that the problem has, each once."""
+        return [operator for operator in OPERATORS if any(s.operator == operator for s in self.steps)]
+
+    @property
     def subproblems(self) -> list[dict[str, str]]:
-        """The chain: question i asks for step i's variable, given the answers of all earlier ones."""
-        return [{"question": str(step), "answer": str(self.values[step.variable])} for step in self.steps]
+        """The chain: question i asks for step i's variable; facts state the answers of the earlier ones."""
+        return [
+            {
+                "question": f"{VARIABLES[0]} = {self.first} ; {step} ; ask {step.variable} ?",
+                "answer": str(self.values[step.variable]),
+                "fact": f"{step.variable} = {{answer}}",
+            }
+            for step in self.steps
+        ]
 
     @property
     def partials(self) -> list[str]:
         """Partial solutions: the derivation after 0, 1, ..., all lines."""
         return [" ".join(self.lines[:count]) for count in range(len(self.lines) + 1)]
+
+
+def _plan(steps: Sequence[Step]) -> str:
+    return "plan " + " , ".join(f"{step.variable} {step.operator}" for step in steps)
 
 
 def _convention(operator: str, x: int, y: int, exchanged: bool) -> int:
@@ -164,13 +208,21 @@ def derivation(problem: Problem, values: Mapping[str, int]) -> list[str]:
 
 def know(problem: Problem, exchanged: bool) -> str:
     """State the meaning of each operator in the problem by the values of ``1 op 0`` and ``0 op 1``."""
-    used = [operator for operator in OPERATORS if any(s.operator == operator for s in problem.steps)]
-    facts = [
+    return "know " + " , ".join(_facts(problem.operators, exchanged))
+
+
+def _facts(operators: Sequence[str], exchanged: bool) -> list[str]:
+    return [
         f"{x} {operator} {y} = {_convention(operator, x, y, exchanged)}"
-        for operator in used
+        for operator in operators
         for x, y in ((1, 0), (0, 1))
     ]
-    return "know " + " , ".join(facts)
+
+
+def link(problem: Problem, number: int, values: Mapping[str, int]) -> str:
+    """Return link ``number`` (from 1) of the chain as a prompt, given the earlier variables' values."""
+    earlier = (f"{step.variable} = {values[step.variable]} ;" for step in problem.steps[: number - 1])
+    return " ".join([*earlier, problem.subproblems[number - 1]["question"]])
 
 
 def split_of(problem: Problem) -> Split:
@@ -230,6 +282,8 @@ class Mixture:
     """Share of derivations that are shown the plan after the problem."""
     knowledge: float
     """Share of derivations whose problem states the operators' meaning (the one that the document uses)."""
+    links: float
+    """Share of derivations of one link of a problem's chain, its earlier answers given."""
 
 
 def prompt(problem: Problem, extra: str = "") -> str:
@@ -291,8 +345,14 @@ def documents(
             extra = know(problem, exchanged)
         flawed = rng.random() < mixture.errors
         values = _flawed(problem, rng, exchanged) if flawed else solve(problem, exchanged)
+        lines = derivation(problem, values)
+        if mixture.plan + mixture.knowledge <= attach < mixture.plan + mixture.knowledge + mixture.links:
+            at = int(rng.integers(len(lines)))
+            answer = str(values[problem.steps[at].variable])
+            yield link(problem, at + 1, values), f"{lines[at]} ans {answer}"
+            continue
         answer = " ".join(str(values[name]) for name in problem.asked)
-        yield prompt(problem, extra), " ".join([*derivation(problem, values), f"ans {answer}"])
+        yield prompt(problem, extra), " ".join([*lines, f"ans {answer}"])
 
 
 # Checking ---------------------------------------------------------------------------------------------
@@ -309,27 +369,43 @@ class Check:
     """Every line right, every step present, and the answer right."""
     first_bad_line: int
     """0-based index of the first line that is wrong, missing or unreadable; -1 if there is none."""
+    format_right: bool
+    """A well-formed answer after one line a step, each of the right form whatever its values."""
 
 
 _LINE = 12
 """Words in a line: v = x o y = X o Y = r ."""
+_VALUES = (6, 8, 10)
+"""Places of the words in a line that are values."""
 
 
-def check(problem: Problem, completion: str) -> Check:
+def check(problem: Problem, completion: str, number: int | None = None) -> Check:
     """Decide whether a completion's answer and every line of its derivation are right.
 
     A line must define the next variable of the chain, restate its definition, substitute the right values
     and give the right result. Words after the answer make it malformed, as do a missing or partial answer.
+    With ``number`` the completion is of that link of the chain, from 1: one line, its value as the answer.
     """
+    gold, wanted = problem.lines, problem.answer
+    if number is not None:
+        gold = gold[number - 1 : number]
+        wanted = problem.subproblems[number - 1]["answer"]
     words = completion.split()
     at = words.index("ans") if "ans" in words else len(words)
     body, tail = words[:at], words[at + 1 :]
-    answer = " ".join(tail) if len(tail) == ASKED and all(w in DIGITS for w in tail) else None
+    well_formed = len(tail) == len(wanted.split()) and all(word in DIGITS for word in tail)
+    answer = " ".join(tail) if well_formed else None
     lines = [" ".join(body[i : i + _LINE]) for i in range(0, len(body), _LINE)]
-    gold = problem.lines
     bad = next((i for i in range(max(len(lines), len(gold))) if lines[i : i + 1] != gold[i : i + 1]), -1)
-    right = answer == problem.answer
-    return Check(answer, right, right and bad == -1, bad)
+    right = answer == wanted
+    formed = well_formed and [_form(line) for line in lines] == [_form(line) for line in gold]
+    return Check(answer, right, right and bad == -1, bad, formed)
+
+
+def _form(line: str) -> list[str]:
+    """Return a line's words with its values, if they are digits, made equal."""
+    words = line.split()
+    return [DIGITS[0] if at in _VALUES and word in DIGITS else word for at, word in enumerate(words)]
 
 
 def parse(text: str) -> Problem:

@@ -1,0 +1,48 @@
+"""The subproblem success rate (SSR), the share of chains solved link by link, against full accuracy.
+
+``gold``: each link is given the right earlier answers; ``own``: the model's own ones. ``last`` is the share
+of chains whose last link is right, whatever came before.
+"""
+
+import numpy as np
+
+from anatomy import conditions, inference
+from anatomy.analysis import Inputs, Rows
+
+
+def rows(inputs: Inputs) -> Rows:
+    result: Rows = []
+    for benchmark, arms in inputs.probes.items():
+        problems = inputs.problems(benchmark)
+        problems = problems[problems["subproblems"].notna()].reset_index(drop=True)
+        names, lengths = list(problems["problem"]), [len(chain) for chain in problems["subproblems"]]
+        for arm, seeds in arms.items():
+            full = conditions.average(inputs.cells[benchmark][arm], names, inputs.arms[arm]["condition"])
+            for mode, own, kind in (("gold", False, "subproblem"), ("own", True, "own")):
+                solved = conditions.solved(conditions.chain(seeds, names, lengths, own), lengths)
+                last = np.zeros_like(solved)
+                for length in set(lengths):
+                    here = np.asarray(lengths) == length
+                    shares = np.nan_to_num(conditions.average(seeds, names, f"{kind}-{length}"))
+                    last[:, here] = shares[:, here]
+                for stratum, members in conditions.strata(problems, inputs.options.get("bands")):
+                    if members.sum() < 2:
+                        continue
+                    rate = inference.crossed(solved[:, members], inputs.level)
+                    effect = inference.crossed((solved - full)[:, members], inputs.level)
+                    result.append(
+                        {
+                            "arm": arm,
+                            "benchmark": benchmark,
+                            "stratum": stratum,
+                            "mode": mode,
+                            "problems": int(members.sum()),
+                            "ssr": rate.estimate,
+                            "ssr_low": rate.low,
+                            "ssr_high": rate.high,
+                            "accuracy": float(full[:, members].mean()),
+                            "last": float(last[:, members].mean()),
+                            **effect._asdict(),
+                        }
+                    )
+    return result

@@ -1,0 +1,92 @@
+"""What arms do under conditions: Avg@n, changes, chains of subproblems, each as (S, N) values.
+
+S training seeds by N problems; what an arm achieves on a problem is the share of its n completions that
+succeed. A problem that lacks a condition (one step has no order to get wrong) has nan, and is left out of
+every comparison with it. Intervals and tests are those of ``anatomy.inference``, over seeds and problems.
+
+Source: Wang et al. 2025, sections 3 and 4 (Avg@8, plan, knowledge, chains of subproblems, SSR).
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike, NDArray
+
+from anatomy.passk import Floats
+
+Seeds = Mapping[int, pd.DataFrame]
+"""training seed -> table 'counts'"""
+Mask = NDArray[np.bool_]
+
+CONTROLS = {"plan": ("plan-disordered", "plan-incomplete"), "knowledge": ("knowledge-irrelevant",)}
+"""What a condition is compared with besides the plain prompt: as much text, without its content."""
+
+
+def average(seeds: Seeds, problems: Sequence[str], condition: str, column: str = "answer") -> Floats:
+    """Return (S, N) shares of completions that succeed; nan where a problem lacks the condition."""
+    rows = []
+    for counts in seeds.values():
+        of_condition = counts[counts["condition"] == condition].set_index("problem")
+        shares = of_condition[column].astype(float) / of_condition["n"]
+        rows.append(shares.reindex(list(problems)).to_numpy(np.float64))
+    return np.stack(rows)
+
+
+def chain(seeds: Seeds, problems: Sequence[str], lengths: Sequence[int], own: bool) -> Floats:
+    """Return (S, N, L) estimates of the chance that a chain's links 1 to i are all right; nan beyond its end.
+
+    With gold earlier answers links are sampled independently, and the product of their shares is the unbiased
+    estimate. With the model's ``own`` answers it is the share of chains that are unbroken.
+    """
+    longest = max(lengths)
+    found = np.full((len(seeds), len(problems), longest), np.nan)
+    kind, column = ("own", "chain") if own else ("subproblem", "answer")
+    for link in range(longest):
+        # A link that no chain reached has no row: none was unbroken.
+        found[:, :, link] = np.nan_to_num(average(seeds, problems, f"{kind}-{link + 1}", column))
+    if not own:
+        found = np.cumprod(found, axis=2)
+    beyond = np.arange(longest) >= np.asarray(lengths)[:, None]
+    return np.where(beyond, np.nan, found)
+
+
+def solved(chains: Floats, lengths: Sequence[int]) -> Floats:
+    """Return (S, N) subproblem success: the chance that the whole chain is right. Source: SSR, section 3."""
+    at = np.asarray(lengths) - 1
+    whole: Floats = chains[:, np.arange(len(at)), at]
+    return whole
+
+
+def strata(
+    problems: pd.DataFrame, bands: Mapping[str, Sequence[float]] | None = None
+) -> Iterator[tuple[str, Mask]]:
+    """Yield the names and members of groups of problems: all, bands of difficulty, levels, domains.
+
+    problems: rows of the table 'problems'; bands: name -> its levels of difficulty. Names are ``all``,
+    ``band NAME``, ``level 3``, ``domain sums``; there are none for what a benchmark does not tell.
+    """
+    yield "all", np.ones(len(problems), dtype=bool)
+    if problems["difficulty"].notna().all():
+        level = problems["difficulty"].to_numpy(np.float64)
+        for name, levels in (bands or {}).items():
+            yield f"band {name}", np.isin(level, levels)
+        for one in np.unique(level):
+            yield f"level {one:g}", level == one
+    for domain in problems["domain"].dropna().unique():
+        yield f"domain {domain}", (problems["domain"] == domain).to_numpy()
+
+
+def trend(values: ArrayLike, difficulty: ArrayLike) -> Floats:
+    """Return (S, N) values whose mean is the slope of ``values`` in difficulty, by least squares.
+
+    Each is a problem's influence on the slope, from its residual, so that their spread over problems gives
+    the slope's standard error for unequal variances (White 1980).
+    """
+    table, level = np.asarray(values, dtype=np.float64), np.asarray(difficulty, dtype=np.float64)
+    away = level - level.mean()
+    weights = away / np.mean(away**2)
+    slopes: Floats = (table * weights).mean(axis=1, keepdims=True)
+    residuals = table - table.mean(axis=1, keepdims=True) - slopes * away
+    influences: Floats = slopes + weights * residuals  # the latter have mean 0
+    return influences

@@ -1,0 +1,55 @@
+"""Subproblem success rate against full accuracy, a point an arm and level; the line is equality."""
+
+from typing import Any
+
+from anatomy import plotting, reporting
+from job import run
+
+MODES = {"gold": "earlier answers given", "own": "the model's own earlier answers"}
+
+
+def main(job: Any, report: Any) -> None:
+    arms = job.params.arms
+    columns = ["arm", "stratum", "mode", "ssr", "ssr_low", "ssr_high", "accuracy"]
+    table = reporting.read_csv(job.input[0], columns)
+    table = table[table["stratum"].str.startswith("level ")]
+    figure, grid = plotting.grid(1, 2, 2.6, sharex=True, sharey=True)
+    for axes, (mode, title) in zip(grid.ravel(), MODES.items(), strict=True):
+        axes.plot([0, 1], [0, 1], color="#333333", lw=0.7)
+        for place, arm in enumerate(arms):
+            panel = table[(table["arm"] == arm) & (table["mode"] == mode)]
+            style = plotting.look(place)
+            axes.errorbar(
+                panel["accuracy"],
+                panel["ssr"],
+                yerr=[
+                    (panel["ssr"] - panel["ssr_low"]).fillna(0).clip(lower=0),
+                    (panel["ssr_high"] - panel["ssr"]).fillna(0).clip(lower=0),
+                ],
+                color=style["color"],
+                marker=style["marker"],
+                ls="none",
+                elinewidth=0.7,
+                label=arms[arm],
+            )
+            for _, point in panel.iterrows():
+                steps = str(point["stratum"]).removeprefix("level ")
+                axes.annotate(
+                    steps,
+                    (point["accuracy"], point["ssr"]),
+                    xytext=(4, 2),
+                    textcoords="offset points",
+                    fontsize=6,
+                    color=style["color"],
+                )
+        axes.set_xlabel("Avg@n of whole problems")
+        axes.set_xlim(0, 1)
+        axes.set_ylim(0, 1)
+        axes.set_title(title, loc="left")
+    grid[0][0].set_ylabel("subproblem success rate")
+    plotting.legend(figure, grid)
+    plotting.save(figure, job.output)
+
+
+if __name__ == "__main__":
+    run(main, globals().get("snakemake"))

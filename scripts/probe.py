@@ -1,0 +1,49 @@
+"""Sample an arm under the study's other conditions on a benchmark, all with one start of the engine."""
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from anatomy import engine, grading, probing, scaffold, tables
+from job import run
+
+
+def main(job: Any, report: Any) -> None:
+    p = job.params
+    problems = list(tables.records(job.input.problems, "problems"))
+    numbered = [name.removesuffix("s") + "-" for name in p.conditions if name == scaffold.SUBPROBLEMS]
+    prompts = [
+        engine.Prompt(row["problem"], row["prompt"], row["condition"])
+        for row in tables.records(job.input.prompts, "prompts")
+        if row["condition"] in p.conditions or row["condition"].startswith(tuple(numbered))
+    ]
+    settings = dict(p.sampling)
+    if job.input.temperature:
+        settings["temperature"] = json.loads(Path(job.input.temperature).read_text())["temperature"]
+    sampling = engine.Sampling(**settings)
+    sampler = engine.TransformersEngine(f"{job.input.model}/{p.checkpoint}", job.threads)
+    with tables.writing(job.output[0], "samples") as samples:
+        for chunk in engine.chunked(prompts, p.n, p.rows):
+            for completions in sampler.sample(chunk, p.n, sampling, p.key):
+                samples.write([asdict(completion) for completion in completions])
+        report(f"{len(prompts)} prompts in {len({prompt.condition for prompt in prompts})} conditions")
+        if scaffold.OWN in p.conditions:
+
+            def answer(problem: Any, condition: str, one: engine.Completion) -> str | None:
+                graded = grading.grade(
+                    p.grader, problem, one.completion, one.finish_reason, condition=condition
+                )
+                return graded.answer
+
+            chained = [problem for problem in problems if problem["subproblems"]]
+            template = scaffold.load_template(job.input.template)
+            for completions in probing.own_chains(
+                sampler, chained, template, answer, p.n, p.rows, sampling, p.key
+            ):
+                samples.write([asdict(completion) for completion in completions])
+            report(f"{len(chained)} chains with the model's own answers")
+
+
+if __name__ == "__main__":
+    run(main, globals().get("snakemake"))
