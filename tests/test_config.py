@@ -102,7 +102,7 @@ def test_the_projects_own_configuration_is_right(project: Project) -> None:
         assert step is None if arm.step == config.AT_TOKENS else step is not None and step > 0
         assert set(study.tests_of(arm.arm)) <= set(study.benchmarks) and study.tests_of(arm.arm)
         assert (study.temperature(arm.arm) is None) == (study.matched(arm.arm) in study.arms)
-    algorithms = {"grpo", "dr-grpo", "rloo", "remax", "reinforce++", "ppo", "dapo"}
+    algorithms = {"grpo", "dr-grpo", "rloo", "remax", "reinforce++", "ppo", "dapo", "sft"}
     assert {run.algorithm for run in study.runs.values()} == algorithms
     for run in study.runs.values():
         assert study.seeds(next(a.arm for a in study.arms.values() if a.model == run.run)) == run.seeds
@@ -145,12 +145,13 @@ def test_benchmarks_of_an_arm_are_by_default_the_studys_tests(project: Project) 
     for arm, benchmarks in (("all", "-"), ("one", "seen"), ("trained", "train,hard")):
         project.add("arms", "grpo", arm=arm, benchmarks=benchmarks)
     study = project.load()
-    assert study.tests_of("all") == study.tests == ["easy", "hard", "long", "seen"]
+    assert study.tests_of("all") == study.tests == ["easy", "hard", "long", "seen", "ladder", "unsolved"]
     assert study.tests_of("one") == ["seen"] and study.tests_of("trained") == ["train", "hard"]
 
 
-def test_training_problems_are_sampled_as_a_teacher_is(project: Project) -> None:
-    project.settings["sampling"] |= {"n": 64, "teacher_n": 3}
+def test_a_benchmark_may_have_a_number_of_completions_of_its_own(project: Project) -> None:
+    project.settings["sampling"]["n"] = 64
+    project.put("benchmarks", "train", "n", "3")
     study = project.load()
     assert [study.samples(benchmark) for benchmark in ("hard", "seen", "aime24", "train")] == [64, 64, 64, 3]
 
@@ -277,7 +278,7 @@ def test_missing_settings(project: Project, key: str) -> None:
     project.refused(f"{WHERE}: top level", f"'{key}'", "required")
 
 
-@pytest.mark.parametrize("key", ["extra", "teacher_n", "scored", "match_n"])
+@pytest.mark.parametrize("key", ["extra", "scored", "match_n", "probes"])
 def test_missing_numbers_of_samples(project: Project, key: str) -> None:
     del project.settings["sampling"][key]
     project.refused(f"{WHERE}: sampling", f"'{key}'", "required")
@@ -362,7 +363,7 @@ def test_a_sheet_that_is_not_text(project: Project) -> None:
         ("models", "base", "source", "heaven", ["unknown 'heaven'", "allowed: pretrain, distill"]),
         ("benchmarks", "aime24", "source", "moon", ["unknown 'moon'", "allowed: world, hub"]),
         ("benchmarks", "aime24", "grader", "me", ["unknown 'me'", "allowed: world, math"]),
-        ("benchmarks", "aime24", "role", "extra", ["unknown 'extra'", "allowed: train, test"]),
+        ("benchmarks", "aime24", "role", "extra", ["unknown 'extra'", "allowed: train, pool, test"]),
         ("benchmarks", "aime24", "side", "left", ["unknown 'left'", "pretraining, training, test"]),
         ("benchmarks", "aime24", "problems", "lots", ["'lots' is not a whole number"]),
     ],
@@ -379,7 +380,13 @@ def test_a_cell_of_the_wrong_type_or_value(
     [
         ("models", "base", "preset", "huge", ["model base", "unknown preset 'huge'", "allowed: base"]),
         ("runs", "grpo", "preset", "huge", ["run grpo", "unknown preset 'huge'", "allowed: dapo, dr-grpo"]),
-        ("runs", "grpo", "start", "nobody", ["run grpo", "unknown start model 'nobody'", "allowed: base"]),
+        (
+            "runs",
+            "grpo",
+            "start",
+            "nobody",
+            ["run grpo", "unknown start model or run 'nobody'", "allowed: base"],
+        ),
         (
             "runs",
             "grpo",
@@ -412,6 +419,20 @@ def test_a_cell_of_the_wrong_type_or_value(
         ("arms", "base", "step", "soon", ["arm base", "unknown step 'soon'", "last"]),
         ("runs", "grpo", "checkpoints", "5,999999", ["run grpo", "checkpoints [999999] beyond step"]),
         ("runs", "grpo", "seeds", "-", ["run grpo", "no seeds"]),
+        ("runs", "stage2-pss", "failed_by", "nobody", ["run stage2-pss", "unknown arm", "'nobody'"]),
+        ("runs", "stage2-pss", "failed_by", "grpo", ["'grpo' is not sampled on 'pool'"]),
+        ("runs", "stage2-pss", "levels", "0-5", ["run stage2-pss", "unknown level 'partial-5'"]),
+        ("runs", "stage2-pss", "easier", "-1", ["run stage2-pss: easier -1; allowed: 0 or more"]),
+        ("runs", "stage2-pss", "seeds", "0-3", ["'stage1' that it starts from has not all of its seeds"]),
+        ("runs", "stage1", "start", "stage2-pss", ["starts from itself", "stage1 <- stage2-pss"]),
+        ("runs", "stage2-sft", "levels", "0-4", ["run stage2-sft", "sft takes no levels"]),
+        ("runs", "stage2-sft", "preset", "grpo", ["run stage2-sft", "unknown preset 'grpo'", "sft"]),
+        ("runs", "stage2-sft", "preset", "base", ["run stage2-sft", "mixture"]),
+        ("runs", "stage2-pss", "preset", "sft", ["run stage2-pss", "unknown preset 'sft'"]),
+        ("benchmarks", "unsolved", "failed_by", "nobody", ["benchmark unsolved", "'nobody'"]),
+        ("benchmarks", "unsolved", "failed_by", "grpo", ["'grpo' is not sampled on 'pool-test'"]),
+        ("arms", "base", "probed", "unsolved", ["arm base", "to probe it on 'unsolved'", "ladder"]),
+        ("arms", "base", "condition", "subproblems", ["arm base", "unknown condition 'subproblems'"]),
     ],
 )
 def test_an_unknown_name(
@@ -613,7 +634,7 @@ def test_missing_artifacts(project: Project) -> None:
         ),
         (
             lambda a: a["tables"]["passk"].update(needs=["luck"]),
-            ["tables.passk.needs.0", "luck", "counts, problems"],
+            ["tables.passk.needs.0", "luck", "counts, probes, problems"],
         ),
         (lambda a: a["tables"]["passk"].update(numbers={"estimate": "furlongs"}), ["furlongs", "percent"]),
         (lambda a: a["tables"]["passk"].pop("title"), ["tables.passk", "'title'", "required"]),
@@ -623,3 +644,33 @@ def test_missing_artifacts(project: Project) -> None:
 def test_wrong_artifacts(project: Project, change: Callable[[Any], None], parts: list[str]) -> None:
     project.artifacts(change)
     project.refused("artifacts.yaml: ", *parts)
+
+
+def test_a_run_that_starts_from_a_run_takes_the_model_of_its_own_seed(project: Project) -> None:
+    study = project.load()
+    assert study.start("stage2-pss", 2) == ("stage1", 2)
+    assert study.start("stage1", 2) == ("base", study.models["base"].seed)
+    assert study.start("student", 0) == ("base", study.models["base"].seed)
+    assert study.reinforced("stage2-pss") and not study.reinforced("stage2-sft")
+
+
+def test_an_unknown_condition_to_probe(project: Project) -> None:
+    project.settings["sampling"]["probes"]["conditions"] = ["plan", "plans"]
+    project.refused("sampling.probes", "unknown condition 'plans'", "own-subproblems")
+
+
+@pytest.mark.parametrize(
+    ("change", "parts"),
+    [
+        (lambda c: c["S1"].update(table="passk"), ["claim S1", "unknown table of the table claims 'passk'"]),
+        (lambda c: c["S1"].update(expected="sideways"), ["S1.expected", "above, below"]),
+        (lambda c: c["S1"].pop("source"), ["S1", "'source'", "required"]),
+        (lambda c: c["S1"].update(where={}), ["S1.where"]),
+    ],
+)
+def test_wrong_claims(project: Project, change: Callable[[Any], None], parts: list[str]) -> None:
+    path = project.root / project.settings["claims"]
+    content = yaml.safe_load(path.read_text())
+    change(content)
+    path.write_text(yaml.safe_dump(content))
+    project.refused("claims.yaml", *parts)

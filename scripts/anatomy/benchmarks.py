@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from anatomy import scaffold
+from anatomy import calculations, controls, scaffold
 from anatomy.errors import AnatomyError
 
 AnswerFrom = Literal["field", "boxed", "hashes"]
@@ -102,6 +102,15 @@ def _answers(value: Any, fields: Fields) -> tuple[list[str], str | None]:
     return [_number(value)], None
 
 
+def _whole(derived: calculations.Annotation, answer: str) -> list[dict[str, str]] | None:
+    """Return a chain that ends in the problem's answer, by a last link of its own where need be."""
+    if derived.subproblems is None or derived.ends:
+        return derived.subproblems
+    fact = "The answer to the whole problem is {answer}."
+    question = "What is the answer to the whole problem?"
+    return [*derived.subproblems, {"question": question, "answer": answer, "fact": fact}]
+
+
 def rows(
     records: Iterable[Mapping[str, Any]], benchmark: str, fields: Fields, origin: str = ""
 ) -> Iterator[dict[str, Any]]:
@@ -146,6 +155,13 @@ def rows(
             ) from error
         domain = field(fields.domain)
         solution = solution if solution and solution.strip() else None
+        derived, plan = None, None
+        if fields.answer_from == "hashes" and solution is not None:
+            try:
+                derived = calculations.annotate(text, solution, answers[0])
+            except AnatomyError as error:
+                raise AnatomyError(f"{where}: field '{fields.marked}': {error}") from error
+            plan = derived.plan
         yield {
             "problem": problem,
             "benchmark": benchmark,
@@ -154,12 +170,11 @@ def rows(
             "solution": solution,
             "difficulty": difficulty,
             "domain": None if domain is None else str(domain),
-            "plan": None,
-            "plan_disordered": None,
-            "plan_incomplete": None,
+            "plan": plan,
+            **controls.of_plan(plan, problem),
             "knowledge": None,
             "knowledge_irrelevant": None,
-            "subproblems": None,
+            "subproblems": derived and _whole(derived, answers[0]),
             "chunks": None if solution is None else scaffold.chunks(solution),
         }
 

@@ -1,5 +1,6 @@
 """Claims of the literature as statistical statements, and what a study's intervals say of them."""
 
+import itertools
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -53,17 +54,25 @@ def together(verdicts: Sequence[Verdict]) -> Verdict:
 def effects(claim: Claim, table: pd.DataFrame) -> pd.DataFrame:
     """Return the rows of a table that a claim is about, in the order of its values.
 
-    Raises AnatomyError where a column or value that the claim names is not there.
+    Raises AnatomyError where the table lacks a column that the claim names, or rows of any combination of its
+    values: a claim must not be judged by some of its effects.
     """
-    found = table
-    for column, wanted in claim.where.items():
-        if column not in found:
-            raise AnatomyError(f"claim {claim.name}: table '{claim.table}' has no column '{column}'")
-        values = wanted if isinstance(wanted, list) else [wanted]
-        absent = [value for value in values if value not in set(found[column])]
-        if absent:
+    for column in claim.where:
+        if column not in table:
             raise AnatomyError(
-                f"claim {claim.name}: no row of table '{claim.table}' has {column} {absent[0]!r}"
+                f"claim {claim.name}: table '{claim.table}' has no column '{column}'; it has {list(table)}"
             )
-        found = pd.concat([found[found[column] == value] for value in values])
-    return found
+    found = []
+    for values in itertools.product(
+        *(one if isinstance(one, list) else [one] for one in claim.where.values())
+    ):
+        rows, told = table, ""
+        for column, value in zip(claim.where, values, strict=True):
+            rows, told = rows[rows[column] == value], f"{told}, {column} {value!r}"
+            if rows.empty:
+                raise AnatomyError(
+                    f"claim {claim.name}: no row of table '{claim.table}' has {told.removeprefix(', ')};"
+                    " change the claim, or what the table covers in the artifacts file"
+                )
+        found.append(rows)
+    return pd.concat(found)

@@ -34,26 +34,26 @@ def average(seeds: Seeds, problems: Sequence[str], condition: str, column: str =
 
 
 def chain(seeds: Seeds, problems: Sequence[str], lengths: Sequence[int], own: bool) -> Floats:
-    """Return (S, N, L) estimates of the chance that a chain's links 1 to i are all right; nan beyond its end.
+    """Return (S, N, L) estimates of the chance that a chain's links 1 to i are all right.
 
     With gold earlier answers links are sampled independently, and the product of their shares is the unbiased
-    estimate. With the model's ``own`` answers it is the share of chains that are unbroken.
+    estimate. With the model's ``own`` answers it is the share of chains that are unbroken. It is nan beyond
+    a chain's end, and where no chain was begun.
     """
-    longest = max(lengths)
-    found = np.full((len(seeds), len(problems), longest), np.nan)
     kind, column = ("own", "chain") if own else ("subproblem", "answer")
-    for link in range(longest):
-        # A link that no chain reached has no row: none was unbroken.
-        found[:, :, link] = np.nan_to_num(average(seeds, problems, f"{kind}-{link + 1}", column))
-    if not own:
-        found = np.cumprod(found, axis=2)
-    beyond = np.arange(longest) >= np.asarray(lengths)[:, None]
-    return np.where(beyond, np.nan, found)
+    links = range(max(lengths, default=0))
+    found = [average(seeds, problems, f"{kind}-{link + 1}", column) for link in links]
+    if not found:
+        return np.empty((len(seeds), 0, 0))
+    begun = ~np.isnan(found[0])[:, :, None]
+    shares = np.nan_to_num(np.stack(found, axis=2))  # a link that no chain reached has no row
+    within = np.asarray(links) < np.asarray(lengths)[:, None]
+    return np.where(begun & within, shares if own else np.cumprod(shares, axis=2), np.nan)
 
 
 def solved(chains: Floats, lengths: Sequence[int]) -> Floats:
     """Return (S, N) subproblem success: the chance that the whole chain is right. Source: SSR, section 3."""
-    at = np.asarray(lengths) - 1
+    at = np.asarray(lengths, dtype=np.int64) - 1
     whole: Floats = chains[:, np.arange(len(at)), at]
     return whole
 

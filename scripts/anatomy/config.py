@@ -313,6 +313,7 @@ class Study:
             "largest_k": 1 << (max(sampling["n"] // 2, 1).bit_length() - 1),
             "draws": statistics["draws"],
             "level": round(100 * statistics["level"]),
+            "probe_n": sampling["probes"]["n"],
             "pretraining_longest": max(self.settings["world"]["steps"]),
         }
         for model in self.models.values():
@@ -321,6 +322,7 @@ class Study:
             for name, share in mixture.items():
                 if name != "drills_first":
                     facts[f"{model.model}_{name}_percent"] = round(100 * share, 1)
+        facts |= {f"{name}_n": self.samples(name) for name in self.tests}
         for run in self.runs.values():
             facts[f"{run.run}_steps"] = run.steps
             facts[f"{run.run}_seeds"] = len(run.seeds)
@@ -390,6 +392,9 @@ def load(settings: Mapping[str, Any], root: str | Path, where: str) -> Study:
         if number < least:
             raise AnatomyError(f"{place}: {what} {number}; allowed: {least} or more")
 
+    both = sorted(set(models) & set(runs))
+    if both:
+        raise AnatomyError(f"{paths['runs']}: {both} are names of models too; rename the runs")
     presets = settings["presets"]
     for model in models.values():
         place = f"{paths['models']}, model {model.model}"
@@ -471,9 +476,6 @@ def load(settings: Mapping[str, Any], root: str | Path, where: str) -> Study:
                     f"{place}: arm '{benchmark.failed_by}' is not sampled on '{benchmark.taken_from}', where"
                     " problems that it fails are to be taken from"
                 )
-    both = sorted(set(models) & set(runs))
-    if both:
-        raise AnatomyError(f"{paths['runs']}: {both} are names of models too; rename the runs")
     for condition in settings["sampling"]["probes"]["conditions"]:
         known(condition, [*scaffold.CONDITIONS, scaffold.OWN], "condition", f"{where}: sampling.probes")
     result = Study(settings, benchmarks, models, runs, arms, artifacts, claims)

@@ -141,7 +141,7 @@ def contrast(one: ArrayLike, two: ArrayLike, level: float = 0.95) -> Contrast:
 
 
 def _effect(estimate: float, error: Spread, level: float) -> Contrast:
-    if error.seed + error.problem == 0:
+    if error.seed + error.problem < ROUNDING**2:
         return Contrast(estimate, math.nan, math.nan, math.nan)
     half = error.half((1 - level) / 2)
     return Contrast(estimate, estimate - half, estimate + half, min(1.0, 2 * error.tail(abs(estimate))))

@@ -23,6 +23,7 @@ from typing import Literal
 
 import numpy as np
 
+from anatomy import controls
 from anatomy.rng import generator, key
 
 MODULUS = 7
@@ -128,20 +129,14 @@ class Problem:
     @property
     def disordered_plan(self) -> str | None:
         """The plan with its steps out of order, a control; None where there is only one step."""
-        if len(self.steps) == 1:
-            return None
-        rng, order = generator("disordered", self.name), np.arange(len(self.steps))
-        while np.all(order[:-1] < order[1:]):
-            rng.shuffle(order)
-        return _plan([self.steps[at] for at in order])
+        steps = controls.disordered(self.steps, self.name)
+        return None if steps is None else _plan(steps)
 
     @property
     def incomplete_plan(self) -> str | None:
         """The plan with one step missing, a control; None where there is only one step."""
-        if len(self.steps) == 1:
-            return None
-        missing = int(generator("incomplete", self.name).integers(len(self.steps)))
-        return _plan([step for at, step in enumerate(self.steps) if at != missing])
+        steps = controls.incomplete(self.steps, self.name)
+        return None if steps is None else _plan(steps)
 
     @property
     def irrelevant_knowledge(self) -> str | None:

@@ -26,22 +26,23 @@ def rows(inputs: Inputs) -> Rows:
                     shares = np.nan_to_num(conditions.average(seeds, names, f"{kind}-{length}"))
                     last[:, here] = shares[:, here]
                 for stratum, members in conditions.strata(problems, inputs.options.get("bands")):
-                    if members.sum() < 2:
+                    kept = members & ~np.isnan(solved[0])
+                    if kept.sum() < 2:
                         continue
-                    rate = inference.crossed(solved[:, members], inputs.level)
-                    effect = inference.crossed((solved - full)[:, members], inputs.level)
+                    rate = inference.crossed(solved[:, kept], inputs.level)
+                    effect = inference.crossed((solved - full)[:, kept], inputs.level)
                     result.append(
                         {
                             "arm": arm,
                             "benchmark": benchmark,
                             "stratum": stratum,
                             "mode": mode,
-                            "problems": int(members.sum()),
+                            "problems": int(kept.sum()),
                             "ssr": rate.estimate,
                             "ssr_low": rate.low,
                             "ssr_high": rate.high,
-                            "accuracy": float(full[:, members].mean()),
-                            "last": float(last[:, members].mean()),
+                            "accuracy": float(full[:, kept].mean()),
+                            "last": float(last[:, kept].mean()),
                             **effect._asdict(),
                         }
                     )

@@ -17,7 +17,7 @@ def rows(inputs: Inputs) -> Rows:
                 "contrast": ", ".join(f"{key} {row[key]}" for key in keys) or claim.table,
                 "statement": claim.statement,
                 "expected": claim.expected,
-                "problems": int(row["problems"]),
+                "problems": row.get("problems"),
                 "estimate": row["estimate"],
                 "low": row["low"],
                 "high": row["high"],

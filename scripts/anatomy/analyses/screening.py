@@ -21,6 +21,8 @@ def rows(inputs: Inputs) -> Rows:
                 failed = problems["problem"].isin(hard).to_numpy()
                 for stratum, members in conditions.strata(problems, inputs.options.get("bands")):
                     size, count = int(members.sum()), int((failed & members).sum())
+                    if not size:
+                        continue
                     test = stats.binomtest(count, size).proportion_ci(inputs.level)
                     result.append(
                         {

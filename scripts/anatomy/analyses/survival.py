@@ -19,7 +19,7 @@ def rows(inputs: Inputs) -> Rows:
             for mode, own in (("gold", False), ("own", True)):
                 unbroken = conditions.chain(seeds, names, lengths, own)
                 for length in sorted(set(lengths)):
-                    members = np.asarray(lengths) == length
+                    members = (np.asarray(lengths) == length) & ~np.isnan(unbroken[0, :, 0])
                     if members.sum() < 2:
                         continue
                     before = 1.0
