@@ -144,6 +144,20 @@ def conditions(wildcards):
     return sorted({"plain", *scaffold.PARTIAL, *used} - {scaffold.OWN})
 
 
+def written_annotations(wildcards):
+    """Return the annotations of a benchmark that were written by people, if there are any."""
+    folder = config["annotations"]["folder"]
+    path = Path(folder) / f"{wildcards.benchmark}.jsonl" if folder else None
+    return str(path) if path and path.exists() else []
+
+
+def annotations(wildcards):
+    """Return the annotations of a real benchmark, if the configuration says where they come from."""
+    real = STUDY.benchmarks[wildcards.benchmark].source == "hub"
+    wanted = config["annotations"]["endpoint"] or written_annotations(wildcards)
+    return f"{R}/annotations/{wildcards.benchmark}.parquet" if real and wanted else []
+
+
 def source_files(wildcards):
     """Return what a part of another split is taken from: its problems, and the counts of an arm that fails them."""
     row = benchmark_row(wildcards)

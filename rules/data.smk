@@ -1,4 +1,4 @@
-"""Problems: the world's splits, and real test sets."""
+"""Problems: the world's splits, real test sets, and annotations of these."""
 
 
 rule world:
@@ -55,3 +55,31 @@ rule benchmark:
         stamp=stamp("benchmark", "scripts/benchmark.py"),
     script:
         "../scripts/benchmark.py"
+
+
+rule annotate:
+    input:
+        problems=f"{R}/problems/{{benchmark}}.parquet",
+        given=written_annotations,
+    output:
+        annotations=f"{R}/annotations/{{benchmark}}.parquet",
+        summary=f"{R}/annotations/{{benchmark}}.json",
+    log:
+        f"{R}/logs/annotate/{{benchmark}}.log",
+    benchmark:
+        f"{R}/benchmarks/annotate/{{benchmark}}.tsv"
+    wildcard_constraints:
+        benchmark="|".join(STUDY.real) or "none",
+    conda:
+        "../envs/analysis.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=720,
+    params:
+        endpoint=config["annotations"]["endpoint"],
+        # Every response is kept here; no output, so that an interrupted job goes on from it.
+        cache=f"{R}/annotations/responses",
+        stamp=stamp("annotate", "scripts/annotate.py"),
+    script:
+        "../scripts/annotate.py"

@@ -5,6 +5,7 @@ rule scaffold:
     input:
         problems=f"{R}/problems/{{benchmark}}.parquet",
         template=arm_template,
+        annotations=annotations,
     output:
         f"{R}/prompts/{{benchmark}}.parquet",
     log:

@@ -64,7 +64,7 @@ def count(
             None if checked is None or row["derivation"] is None else row["derivation"] + checked
         )
     for (name, condition), row in rows.items():
-        if condition.startswith(OWN) and row["n"] <= n:
+        if condition.startswith(OWN) and condition != f"{OWN}1" and row["n"] <= n:
             row["n"] = n
         elif row["n"] != n:
             raise AnatomyError(

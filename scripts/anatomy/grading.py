@@ -179,15 +179,16 @@ def well_formed(
         return world.check(_world_problem(problem["text"]), response).format_right
     if not tags:
         return bool((last_boxed(response) or "").strip())
+    content, rest = "", response
     for tag in tags.split():
         opening, closing = f"<{tag}>", f"</{tag}>"
         if response.count(opening) != 1 or response.count(closing) != 1:
             return False
-        before, _, rest = response.partition(opening)
-        content, closed, response = rest.partition(closing)
+        before, _, rest = rest.partition(opening)
+        content, closed, rest = rest.partition(closing)
         if before.strip() or not closed:
             return False
-    return not response.strip() and bool((last_boxed(content) or "").strip())
+    return not rest.strip() and bool((last_boxed(content) or "").strip())
 
 
 def reward(

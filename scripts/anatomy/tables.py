@@ -57,6 +57,19 @@ SCHEMAS: Mapping[str, pa.Schema] = {
         ),
         chunks=(pa.list_(_text), True, "the solution in 4 chunks; joined they give it back"),
     ),
+    "annotations": _schema(
+        problem=(_text, False, "identifier"),
+        status=(_text, False, "annotated, partly, failed, unsolved or given"),
+        plan=(_text, True, "ordered steps without computation, numbered; null: none that was verified"),
+        knowledge=(_text, True, "facts that the problem needs, one a line"),
+        subproblems=(
+            pa.list_(pa.struct([("question", _text), ("answer", _text), ("fact", _text)])),
+            True,
+            "chain in order; fact: the answer as a statement, {answer} in its place",
+        ),
+        reason=(_text, False, "what was said against it; empty if all is well"),
+        requests=(_int, False, "requests, made or taken from the cache"),
+    ),
     "prompts": _schema(
         problem=(_text, False, "identifier"),
         benchmark=(_text, False, "name in the benchmark sheet"),

@@ -1,0 +1,25 @@
+"""Annotate a benchmark's problems: what people wrote, and the rest by a language model."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from anatomy import annotation, tables
+from job import run
+
+
+def main(job: Any, report: Any) -> None:
+    p = job.params
+    problems = list(tables.records(job.input.problems, "problems"))
+    given = annotation.given(job.input.given, problems) if job.input.get("given") else {}
+    endpoint = annotation.Endpoint(**p.endpoint) if p.endpoint else None
+    rows = list(annotation.annotate(problems, endpoint, Path(p.cache), report, given))
+    found = annotation.summary(rows)
+    report(", ".join(f"{found[status]} {status}" for status in annotation.STATUSES))
+    with tables.atomic(job.output.summary) as partial:
+        partial.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+    tables.write(job.output.annotations, "annotations", rows)
+
+
+if __name__ == "__main__":
+    run(main, globals().get("snakemake"))
