@@ -11,7 +11,7 @@ from job import run
 def main(job: Any, report: Any) -> None:
     p = job.params
     prompts = [
-        engine.Prompt(row["problem"], row["prompt"])
+        engine.Prompt(row["problem"], row["prompt"], row["condition"])
         for row in tables.records(job.input.prompts, "prompts")
         if row["condition"] == p.condition
     ]

@@ -109,6 +109,8 @@ def test_row_has_the_columns_of_the_table() -> None:
         "Counting",
     )
     assert "".join(row["chunks"]) == row["solution"] == "One. Two."
+    parts = ("plan", "plan_disordered", "plan_incomplete", "knowledge", "knowledge_irrelevant", "subproblems")
+    assert [row[part] for part in parts] == [None] * 6  # no publisher has them
 
 
 @pytest.mark.parametrize(

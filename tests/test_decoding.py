@@ -277,15 +277,22 @@ def test_the_first_samples_do_not_depend_on_n(sampler: TransformersEngine) -> No
     assert all(many[name].completion == completion.completion for name, completion in few.items())
 
 
-def test_completions_depend_on_seed_problem_and_sample(sampler: TransformersEngine) -> None:
-    def texts(problem: str, seed: Sequence[object]) -> list[str]:
-        (found,) = sampler.sample([Prompt(problem, "w1 w2")], 8, SAMPLING, seed)
+def test_completions_depend_on_seed_condition_problem_and_sample(sampler: TransformersEngine) -> None:
+    def texts(problem: str, seed: Sequence[object], condition: str = "plain") -> list[str]:
+        (found,) = sampler.sample([Prompt(problem, "w1 w2", condition)], 8, SAMPLING, seed)
+        assert {completion.condition for completion in found} == {condition}
         return [completion.completion for completion in found]
 
     first = texts("one", (1, "arm"))
     assert texts("one", (1, "arm")) == first
     assert len(set(first)) > 4
-    for other in (texts("two", (1, "arm")), texts("one", (2, "arm")), texts("one", (1, "other"))):
+    others = (
+        texts("two", (1, "arm")),
+        texts("one", (2, "arm")),
+        texts("one", (1, "other")),
+        texts("one", (1, "arm"), "plan"),
+    )
+    for other in others:
         assert sum(a == b for a, b in zip(first, other, strict=True)) < 4
 
 

@@ -10,6 +10,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 from scipy import stats
 from scipy.special import expit
@@ -515,3 +518,76 @@ def test_the_family_of_tests(tmp_path: Path) -> None:
     keys = ["test", "arm", "base", "seed", "benchmark", "target"]
     spec = {"keys": keys, "numbers": {"p_holm": "plain", "tests": "plain"}}
     assert len(reporting.numbers("tests", tmp_path / "tests.csv", spec)) == 10
+
+
+# Effects with an interval and a p -----------------------------------------------------------------------
+
+
+def shares(seeds: int, problems: int) -> st.SearchStrategy[Floats]:
+    """Differences of shares of 8, (seeds, problems)."""
+    whole = arrays(np.int64, (seeds, problems), elements=st.integers(-8, 8))
+    return whole.map(lambda found: found / 8)
+
+
+@settings(max_examples=100)
+@given(st.integers(1, 3).flatmap(lambda seeds: shares(seeds, 6)), st.sampled_from([0.5, 0.9, 0.95, 0.99]))
+def test_effects_are_crossed_intervals(values: Floats, level: float) -> None:
+    found = inference.crossed(values, level)
+    if np.ptp(values) == 0:
+        assert math.isnan(found.low) and math.isnan(found.high) and math.isnan(found.p)
+    elif not math.isnan(found.low):
+        assert found[:3] == inference.crossed_interval(values, level)
+        assert 0 <= found.p <= 1
+        # Up to what the root of the tail is found with.
+        if min(abs(found.low), abs(found.high)) > 1e-9:
+            assert (found.p < 1 - level) == (found.low > 0 or found.high < 0)
+        assert inference.crossed(-values, level) == pytest.approx(
+            (-found.estimate, -found.high, -found.low, found.p)
+        )
+    else:  # what one problem gains another loses, or every seed is the mirror of another
+        assert inference.crossed_interval(values, level)[1:] == pytest.approx((found.estimate,) * 2)
+
+
+@settings(max_examples=60)
+@given(shares(3, 5), st.integers(1, 3).flatmap(lambda seeds: shares(seeds, 5)))
+def test_contrasts_are_pairs(one: Floats, two: Floats) -> None:
+    found, back = inference.contrast(one, two), inference.contrast(two, one)
+    (pair,) = inference.pairwise([one, two], 0.1)
+    assert found.estimate == pair.estimate
+    if not math.isnan(found.low):
+        assert found == (pair.estimate, pair.low, pair.high, pair.p_different)
+        if min(abs(found.low), abs(found.high)) > 1e-9:
+            assert (found.p < 0.05) == (found.low > 0 or found.high < 0)
+    assert (back.estimate, back.low, back.high, back.p) == pytest.approx(
+        (-found.estimate, -found.high, -found.low, found.p), nan_ok=True
+    )
+
+
+@pytest.mark.parametrize("share", [0.0, 0.1, 0.3, 1 / 3, -0.7])
+@pytest.mark.parametrize("shape", [(1, 7), (1, 60), (3, 20), (3, 60)])
+def test_where_nothing_varies_nothing_is_known(share: float, shape: tuple[int, int]) -> None:
+    # Means of 0.1 differ from 0.1 by a rounding, which is no spread.
+    same = np.full(shape, share)
+    for found in (inference.crossed(same), inference.contrast(same, same[:1] + 0.2)):
+        assert np.isnan(found[1:]).all()
+    assert inference.crossed(same).estimate == pytest.approx(share)
+    assert inference.contrast(same, same[:1] + 0.2).estimate == pytest.approx(-0.2)
+
+
+def test_one_seed_is_a_t_test() -> None:
+    values = rng(1).normal(0.2, 0.5, 25)
+    expected = stats.ttest_1samp(values, 0)
+    found = inference.crossed(values[None])
+    assert found.p == pytest.approx(expected.pvalue, rel=1e-6)
+    assert found[1:3] == pytest.approx(tuple(expected.confidence_interval()))
+    other = rng(2).normal(0.0, 0.5, 25)
+    assert inference.contrast(values[None], other[None]).p == pytest.approx(
+        stats.ttest_rel(values, other).pvalue, rel=1e-6
+    )
+
+
+def test_contrasts_are_of_the_same_problems() -> None:
+    with pytest.raises(ValueError, match="paired by problem"):
+        inference.contrast(np.zeros((1, 4)), np.zeros((3, 5)))
+    with pytest.raises(ValueError, match="expected finite"):
+        inference.crossed([[0.1, math.nan]])

@@ -46,6 +46,7 @@ class Fake:
                 # Entropy and length vary together: a mean over completions would not be one over tokens.
                 Completion(
                     prompt.problem,
+                    prompt.condition,
                     sample,
                     "",
                     tokens,
@@ -83,10 +84,9 @@ def test_mean_entropy_by_hand() -> None:
 
 @pytest.mark.parametrize("entropy", [[None, 1.0], [None, None]])
 def test_an_entropy_that_is_untold_is_refused(tmp_path: Path, entropy: list[float | None]) -> None:
-    row = {"n": 1, "answer": 0, "derivation": None, "malformed": 0, "truncated": 0, "tokens": 4}
-    rows = [
-        {**row, "problem": f"p{at}", "entropy": told, "temperature": 1.0} for at, told in enumerate(entropy)
-    ]
+    row = {"condition": "plain", "n": 1, "answer": 0, "derivation": None, "chain": None, "malformed": 0}
+    row |= {"truncated": 0, "tokens": 4, "temperature": 1.0}
+    rows = [{**row, "problem": f"p{at}", "entropy": told} for at, told in enumerate(entropy)]
     tables.write(tmp_path / "counts.parquet", "counts", rows)
     whole = pd.DataFrame({"entropy": [1.0], "tokens": [4]})
     with pytest.raises(AnatomyError, match="tells no entropies"):
@@ -201,7 +201,8 @@ def sampled(engine: TransformersEngine, temperature: float, n: int, seed: str) -
     for completions in engine.sample(WORDS, n, Sampling(temperature, 1.0, 24), (seed,)):
         samples += [asdict(one) for one in completions]
         verdicts += [
-            {"problem": one.problem, "sample": one.sample, "verdict": "wrong", "derivation_right": None}
+            {"problem": one.problem, "condition": one.condition, "sample": one.sample}
+            | {"verdict": "wrong", "derivation_right": None}
             for one in completions
         ]
     return mean_entropy([pd.DataFrame(count(samples, verdicts, n))])

@@ -22,9 +22,11 @@ def counts(
     rows = [
         {
             "problem": problem,
+            "condition": "plain",
             "n": N,
             "answer": answer[at],
             "derivation": derivation[at] if derivation else None,
+            "chain": None,
             "malformed": 0,
             "truncated": 0,
             "tokens": 40,

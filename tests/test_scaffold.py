@@ -1,5 +1,6 @@
 """Chunks, templates and prompts."""
 
+import json
 import re
 from pathlib import Path
 from typing import Any
@@ -14,8 +15,12 @@ from anatomy.errors import AnatomyError
 from anatomy.scaffold import (
     CHUNKS,
     CONDITIONS,
+    PARTIAL,
     Template,
     chunks,
+    fill,
+    link,
+    link_number,
     load_template,
     prompts,
     spans,
@@ -23,13 +28,7 @@ from anatomy.scaffold import (
 )
 
 TEMPLATES = Path(__file__).resolve().parents[1] / "config/templates"
-PARTIAL = CONDITIONS[2:]
-MADE: dict[str, Any] = {
-    "problem": "1",
-    "benchmark": "made",
-    "text": r"What is $\frac{1}{2}$ of {4}?",
-    "chunks": ["Half of four.\n\n", "Four halves to two. ", "So two.", ""],
-}
+Row = dict[str, Any]
 
 
 def template(name: str) -> Template:
@@ -168,6 +167,26 @@ VALID = "name: made\nsource: here\nprompt: '{question}'\nresponse: ''\nanswer: b
         (VALID.replace("here", "5"), "key 'source' must be text, not 5"),
         (VALID.replace("made", "other"), "key 'name' is 'other'"),
         (VALID.replace("{question}", "{problem}"), "key 'prompt' must contain {question} exactly once"),
+        *(
+            (f"{VALID}{key}: '{text}'\n", f"key '{key}' must contain {re.escape(slot)} exactly once")
+            for key, slot in (("plan", "{plan}"), ("knowledge", "{knowledge}"), ("earlier", "{fact}"))
+            for text in ("", "{other}", f"{slot} {slot}")
+        ),
+        *(
+            (
+                f"{VALID}earlier: '{{fact}}'\nsubproblem: '{text}'\n",
+                f"'subproblem' must contain {slot} exactly",
+            )
+            for text, slot in (
+                ("{link}", "{earlier}"),
+                ("{earlier}", "{link}"),
+                ("{link} {earlier} {link}", "{link}"),
+                ("{earlier} {link} {earlier}", "{earlier}"),
+            )
+        ),
+        (VALID + "earlier: '{fact}'\n", "the keys 'earlier' and 'subproblem' belong together"),
+        (VALID + "subproblem: '{earlier}{link}'\n", "the keys 'earlier' and 'subproblem' belong together"),
+        (VALID + "tags: [think]\n", "key 'tags' must be text"),
         (VALID.replace("boxed", "bold"), r"key 'answer' is 'bold'; allowed are \['boxed', 'world'\]"),
     ],
 )
@@ -178,6 +197,23 @@ def test_a_wrong_template_is_refused_by_file_and_key(tmp_path: Path, content: st
         load_template(path)
 
 
+def test_a_whole_template_is_read(tmp_path: Path) -> None:
+    texts = {
+        "guess": " now",
+        "plan": " {plan} {other}",
+        "knowledge": "{knowledge}",
+        "earlier": "{fact}",
+        "subproblem": "{problem}{earlier}{link}",
+        "tags": "think answer",
+    }
+    (tmp_path / "made.yaml").write_text(
+        VALID + json.dumps(texts)[1:-1].replace('", "', '"\n"'), encoding="utf-8"
+    )
+    assert load_template(tmp_path / "made.yaml") == Template(
+        "made", "here", "{question}", "", "boxed", **texts
+    )
+
+
 def test_a_missing_template_is_named(tmp_path: Path) -> None:
     with pytest.raises(AnatomyError, match=r"absent\.yaml"):
         load_template(tmp_path / "absent.yaml")
@@ -185,75 +221,232 @@ def test_a_missing_template_is_named(tmp_path: Path) -> None:
 
 # Prompts
 
-STEP_BY_STEP = r"Please reason step by step, and put your final answer within \boxed{}."
-RENDERED = {
-    "world": "{Q}",
-    "qwen-boxed": "<|im_start|>system\nYou are a helpful assistant.<|im_end|>\n"
-    f"<|im_start|>user\n{{Q}}\n{STEP_BY_STEP}<|im_end|>\n<|im_start|>assistant\n",
-    "oat": f"<|im_start|>system\n{STEP_BY_STEP}<|im_end|>\n<|im_start|>user\n{{Q}}<|im_end|>\n"
-    "<|im_start|>assistant\n",
-    "sparkle": "A conversation between User and Assistant. The User asks a question, and the "
-    "Assistant solves it. The Assistant first thinks through the problem step by step "
-    "between <think> and </think>, then gives the answer between <answer> and </answer>, "
-    "with the final result in \\boxed{}. The format is: User: What is 2 + 3? Assistant: "
-    "<think> Adding 3 to 2 gives 5. </think> <answer> The sum is \\boxed{5}. "
-    "</answer>\n\nUser: {Q}\nAssistant:",
-    "abel-dapo": "<|im_start|>user\nA conversation between a user and an assistant. The user asks a "
-    "question, and the assistant solves it step by step, within a limit of 20,480 tokens. "
-    "The last line of the response has the form Answer: $Answer, where $Answer is the "
-    "final answer within \\boxed{}.\n\n{Q}<|im_end|>\n<|im_start|>assistant\n",
-    "verl-r1": "A conversation between User and Assistant. The user asks a question, and the "
-    "Assistant solves it. The assistant first thinks about the reasoning process in the "
-    "mind and then provides the user with the answer. The reasoning process and answer are "
-    "enclosed within <think> </think> and <answer> </answer> tags, respectively, i.e., "
-    "<think> reasoning process here </think> <answer> answer here </answer>. The final "
-    "answer is put within \\boxed{} inside the answer tags. User: {Q}\nAssistant:",
-}
-OPENED = {"sparkle": " <think>\n", "verl-r1": " <think>\n", "world": " "}
+WORLD = world.parse("a = 3 ; b = a @ 5 ; c = a # b ; d = b * c ; e = d - 6 ; ask d e ?")
 
 
-def test_every_template_is_pinned() -> None:
-    assert sorted(RENDERED) == sorted(path.stem for path in TEMPLATES.glob("*.yaml"))
-
-
-@pytest.mark.parametrize("name", RENDERED)
-def test_rendering(name: str) -> None:
-    plain = RENDERED[name].replace("{Q}", MADE["text"])
-    rows = {row["condition"]: row for row in prompts(MADE, template(name), ["plain", *PARTIAL])}
-    opened = plain + OPENED.get(name, "")
-    steps = "Half of four.\n\nFour halves to two."
-    assert rows["plain"]["prompt"] == plain
-    assert rows["partial-0"]["prompt"] == plain + OPENED.get(name, "").rstrip()
-    assert rows["partial-1"]["prompt"] == opened + "Half of four."
-    assert rows["partial-2"]["prompt"] == opened + steps
-    assert rows["partial-3"]["prompt"] == rows["partial-4"]["prompt"] == opened + steps + " So two."
-    prefixes = [rows[condition]["prefix"] for condition in ("plain", *PARTIAL[:3])]
-    assert prefixes == ["", "", "Half of four.", steps]
-
-
-def test_world_prompts_are_words_with_one_space_between() -> None:
-    problem = world.problems(1, "made", 1, [6], ["mixed"], "test")[0]
-    row = {
+def world_row(problem: world.Problem) -> Row:
+    return {
         "problem": problem.name,
-        "benchmark": "world",
+        "benchmark": "made",
         "text": problem.text,
+        "plan": problem.plan,
+        "plan_disordered": problem.disordered_plan,
+        "plan_incomplete": problem.incomplete_plan,
+        "knowledge": problem.knowledge,
+        "knowledge_irrelevant": problem.irrelevant_knowledge,
+        "subproblems": problem.subproblems,
         "chunks": world_chunks(problem.lines, problem.answer),
     }
+
+
+MATH: Row = {
+    "problem": "7",
+    "benchmark": "made",
+    "text": r"A rectangle is $\frac{3}{2}$ times as long as wide; its area is $54$. What is its perimeter?",
+    "plan": "1. Express the area.\n2. Find the width.\n3. Find the length.\n4. Add all sides.",
+    "plan_disordered": "1. Find the length.\n2. Add all sides.\n3. Find the width.\n4. Express the area.",
+    "plan_incomplete": "1. Express the area.\n2. Find the width.\n3. Add all sides.",
+    "knowledge": r"A rectangle of sides $a$ and $b$ has the area $ab$ and the perimeter $2(a + b)$.",
+    "knowledge_irrelevant": r"A circle of radius $r$ has the area $\pi r^{2}$ and the perimeter $2 \pi r$.",
+    "subproblems": [
+        {"question": "What is the width?", "answer": "6", "fact": "The width is ${answer}$."},
+        {"question": "What is the length?", "answer": "9", "fact": "The length is ${answer}$."},
+        {"question": "What is the perimeter?", "answer": "30", "fact": "The perimeter is ${answer}$."},
+    ],
+    "chunks": [
+        "With the width $w$ the area is $\\frac{3}{2} w^{2} = 54$.\n\n",
+        "So $w^{2} = 36$ and $w = 6$.\n\n",
+        "The length is $\\frac{3}{2} \\cdot 6 = 9$.\n\n",
+        "The perimeter is $2(6 + 9) = \\boxed{30}$.",
+    ],
+}
+OWN = ("4", "2", "1", "0")
+"""What a model might have answered to the links of either problem."""
+GIVEN = ("plan", "plan-disordered", "plan-incomplete", "knowledge", "knowledge-irrelevant")
+PARTS = {**{condition: condition.replace("-", "_") for condition in GIVEN}, "subproblems": "subproblems"}
+
+
+def conditions_of(loaded: Template) -> list[str]:
+    """The conditions that a template has texts for, as configurations call them."""
+    texts = {"guess": loaded.guess, "plan": loaded.plan, "knowledge": loaded.knowledge}
+    texts["subproblems"] = loaded.subproblem
+    return [name for name in CONDITIONS if texts.get(name.partition("-")[0], "") is not None]
+
+
+def rendered(loaded: Template, problem: Row) -> dict[str, str]:
+    """The prompt of every condition that a template has, the model's own earlier answers among them."""
+    found = {row["condition"]: row["prompt"] for row in prompts(problem, loaded, conditions_of(loaded))}
+    for number in range(1, len(problem["subproblems"]) + 1) if loaded.subproblem else ():
+        found[f"own-{number}"] = link(problem, loaded, number, OWN[: number - 1])
+    return found
+
+
+GOLDEN = json.loads(Path(__file__).with_name("renderings.json").read_text(encoding="utf-8"))
+"""Lines of the exact prompt, by template and condition."""
+RENDERED = {
+    path.stem: rendered(loaded, world_row(WORLD) if loaded.answer == "world" else MATH)
+    for path in sorted(TEMPLATES.glob("*.yaml"))
+    for loaded in [load_template(path)]
+}
+
+
+def test_the_golden_renderings_are_those_of_all_templates_and_conditions() -> None:
+    pairs = [
+        {(name, condition) for name in table for condition in table[name]} for table in (RENDERED, GOLDEN)
+    ]
+    assert pairs[0] - pairs[1] == set(), "without a text in tests/renderings.json"
+    assert pairs[1] - pairs[0] == set(), "in tests/renderings.json, but no such template or condition"
+
+
+@pytest.mark.parametrize(
+    ("name", "condition"), [(name, condition) for name in RENDERED for condition in RENDERED[name]]
+)
+def test_rendering(name: str, condition: str) -> None:
+    golden = "\n".join(GOLDEN.get(name, {}).get(condition, ()))
+    assert RENDERED[name][condition] == golden, f"template {name}, condition {condition}"
+
+
+def test_every_template_has_the_conditions_of_the_study() -> None:
+    study = [*GIVEN, "subproblems", *PARTIAL, "plain"]
+    for name in RENDERED:
+        loaded = template(name)
+        assert set(study) <= set(conditions_of(loaded))
+        assert ("guess" in conditions_of(loaded)) == (name == "world")
+
+
+def test_the_prefix_is_the_given_chunks_alone() -> None:
+    found = {row["condition"]: row for row in prompts(MATH, template("sparkle"), CONDITIONS[2:])}
+    for condition, row in found.items():
+        kind, _, level = condition.rpartition("-")
+        given = "".join(MATH["chunks"][: int(level)]).rstrip() if kind == "partial" else ""
+        assert row["prefix"] == given
+        if kind == "partial":
+            assert row["prompt"].endswith(f"Assistant: <think>\n{given}".rstrip())
+
+
+@given(st.integers(0, 2**32), st.integers(1, world.MAX_STEPS))
+def test_world_prompts_are_words_with_one_space_between(seed: int, steps: int) -> None:
+    problem = world.problems(seed, "made", 1, [steps], ["mixed"], "test")[0]
+    row = world_row(problem)
     found = {row["condition"]: row for row in prompts(row, template("world"), CONDITIONS)}
-    assert set(found) == set(CONDITIONS)
     assert all(" ".join(row["prompt"].split()) == row["prompt"] for row in found.values())
     assert found["plain"]["prompt"] == found["partial-0"]["prompt"] == problem.text
     assert found["guess"]["prompt"] == f"{problem.text} guess"
-    assert found["partial-1"]["prompt"] == f"{problem.text} {problem.lines[0]} {problem.lines[1]}"
-    assert found["partial-4"]["prompt"] == f"{problem.text} {problem.solution}"
-    assert found["partial-4"]["prefix"] == problem.solution
+    assert found["plan"]["prompt"] == world.prompt(problem, problem.plan)
+    assert found["knowledge"]["prompt"] == world.prompt(problem, problem.knowledge)
+    # Level 4 gives every line, and leaves the answer to the model.
+    assert found["partial-4"]["prefix"] == " ".join(problem.lines)
+    assert found["partial-4"]["prompt"] == f"{problem.text} {' '.join(problem.lines)}"
+    for number in range(1, steps + 1):
+        assert found[f"subproblem-{number}"]["prompt"] == world.link(problem, number, problem.values)
 
 
-def test_guess_needs_a_text_and_conditions_are_known() -> None:
+def test_level_4_of_a_boxed_template_gives_the_whole_solution() -> None:
+    (row,) = prompts(MATH, template("oat"), ["partial-4"])
+    assert row["prefix"] == "".join(MATH["chunks"])
+
+
+@pytest.mark.parametrize("condition", PARTS)
+@pytest.mark.parametrize("name", ["world", "oat"])
+def test_a_problem_without_a_part_has_no_such_rows(name: str, condition: str) -> None:
+    problem = world_row(WORLD) if name == "world" else MATH
+    wanted = [one for one in conditions_of(template(name)) if one != "guess"]
+    whole = {row["condition"] for row in prompts(problem, template(name), wanted)}
+    found = {row["condition"] for row in prompts({**problem, PARTS[condition]: None}, template(name), wanted)}
+    links = {f"subproblem-{number}" for number in range(1, len(problem["subproblems"]) + 1)}
+    assert whole - found == (links if condition == "subproblems" else {condition})
+    assert found < whole
+
+
+def test_a_problem_with_nothing_but_its_text() -> None:
+    bare = {**MATH, **dict.fromkeys([*PARTS.values(), "chunks"])}
+    wanted = conditions_of(template("oat"))
+    assert [row["condition"] for row in prompts(bare, template("oat"), wanted)] == ["plain", "partial-0"]
+    assert list(prompts({**MATH, "subproblems": []}, template("oat"), ["subproblems"])) == []
+
+
+def test_guess_needs_a_text_and_conditions_are_known(tmp_path: Path) -> None:
     with pytest.raises(AnatomyError, match="template 'oat' declares no 'guess' text"):
-        list(prompts(MADE, template("oat"), ["guess"]))
-    with pytest.raises(AnatomyError, match="unknown condition 'partial-9'; allowed are"):
-        list(prompts(MADE, template("oat"), ["partial-9"]))
+        list(prompts(MATH, template("oat"), ["guess"]))
+    for unknown in ("partial-9", "subproblem-1", "own-subproblems", "plans"):
+        with pytest.raises(AnatomyError, match=f"unknown condition '{unknown}'; allowed are"):
+            list(prompts(MATH, template("oat"), [unknown]))
+    (tmp_path / "made.yaml").write_text(VALID, encoding="utf-8")
+    bare = load_template(tmp_path / "made.yaml")
+    for condition, part in (("plan-incomplete", "plan"), ("knowledge", "knowledge"), ("subproblems", "sub")):
+        with pytest.raises(AnatomyError, match=f"template 'made' declares no '{part}"):
+            list(prompts(MATH, bare, [condition]))
+
+
+# Slots and links
+
+HOSTILE = [
+    "{question}",
+    "{answer}",
+    "{fact}",
+    "{link}",
+    "{plan}",
+    "{}",
+    "{0}",
+    r"\1 \g<0> \boxed{x}",
+    "{{earlier}}",
+]
+TEXTS = st.lists(st.sampled_from(HOSTILE) | st.text(max_size=4), max_size=6).map("".join)
+
+
+@given(TEXTS, TEXTS, TEXTS)
+def test_fill_puts_texts_in_as_they_are(one: str, two: str, other: str) -> None:
+    assert fill("<{plan}|{fact}|{else}|{}>", plan=one, fact=two) == f"<{one}|{two}|{{else}}|{{}}>"
+    assert fill("no slot", plan=one) == "no slot"
+    assert fill(f"{{plan}}{other.replace('{', '')}", plan=one) == one + other.replace("{", "")
+
+
+@given(TEXTS, TEXTS, TEXTS, TEXTS, TEXTS)
+def test_what_is_given_stands_in_the_prompt_as_it_is(
+    text: str, part: str, question: str, answer: str, before: str
+) -> None:
+    loaded = Template(
+        "made", "here", "<{question}> {answer}", "", "boxed",
+        plan="|P {plan}", knowledge="|K {knowledge}",
+        earlier="|E {fact}", subproblem="{problem}{earlier}|L {link}",
+    )  # fmt: skip
+    before = before.replace("{answer}", "")
+    chain = [{"question": "?", "answer": answer, "fact": before + "{answer}"}]
+    chain += [{"question": question, "answer": "", "fact": ""}]
+    problem = {**MATH, "text": text, "plan": part, "knowledge": part, "subproblems": chain}
+    found = {row["condition"]: row["prompt"] for row in prompts(problem, loaded, conditions_of(loaded))}
+    assert found["plain"] == f"<{text}> {{answer}}"
+    assert found["plan"] == f"<{text}|P {part}> {{answer}}"
+    assert found["knowledge"] == f"<{text}|K {part}> {{answer}}"
+    assert found["subproblem-1"] == f"<{text}|L ?> {{answer}}"
+    assert found["subproblem-2"] == f"<{text}|E {before}{answer}|L {question}> {{answer}}"
+    assert link(problem, loaded, 2, [answer]) == found["subproblem-2"]
+
+
+def test_a_link_has_the_answers_that_it_is_told() -> None:
+    told = link(MATH, template("oat"), 3, [r"\frac{7}{0}", "{answer}"])
+    assert r"The width is $\frac{7}{0}$." in told and "The length is ${answer}$." in told
+    assert "$6$" not in told and "$9$" not in told
+    for answers in (["1"], ["1", "2", "3"]):
+        with pytest.raises(ValueError, match="argument"):
+            link(MATH, template("oat"), 3, answers)
+
+
+@pytest.mark.parametrize(
+    ("condition", "number"),
+    [
+        ("subproblem-1", 1),
+        ("own-12", 12),
+        ("plain", None),
+        ("guess", None),
+        ("partial-3", None),
+        ("plan-disordered", None),
+        ("knowledge-irrelevant", None),
+        ("subproblems", None),
+    ],
+)
+def test_link_number(condition: str, number: int | None) -> None:
+    assert link_number(condition) == number
 
 
 @pytest.mark.parametrize("name", COUNTS)

@@ -219,10 +219,9 @@ def job(tmp_path: Path, folder: Path) -> SimpleNamespace:
         for condition, text in (("plain", asked), ("guess", f"{asked} guess"))
     ]
     tables.write(tmp_path / "prompts.parquet", "prompts", prompts)
-    missing = ("difficulty", "domain", "plan", "knowledge", "subproblems", "chunks")
     problems = [
-        {"problem": name, "benchmark": "easy", "text": "t", "answers": ["1"], "solution": solution}
-        | dict.fromkeys(missing)
+        dict.fromkeys(tables.SCHEMAS["problems"].names)
+        | {"problem": name, "benchmark": "easy", "text": "t", "answers": ["1"], "solution": solution}
         for name, solution in (("p1", "ans 1"), ("p2", None))
     ]
     tables.write(tmp_path / "problems.parquet", "problems", problems)
@@ -231,6 +230,7 @@ def job(tmp_path: Path, folder: Path) -> SimpleNamespace:
         samples = [
             {
                 "problem": name,
+                "condition": "plain",
                 "sample": sample,
                 "completion": f"ans {sample}",
                 "tokens": 3 - sample % 2,

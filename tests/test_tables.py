@@ -27,8 +27,8 @@ VALUES: dict[pa.DataType, st.SearchStrategy[Any]] = {
     pa.float64(): st.floats(allow_nan=False),
     pa.bool_(): st.booleans(),
     pa.list_(pa.string()): st.lists(TEXT, max_size=4),
-    pa.list_(pa.struct([("question", pa.string()), ("answer", pa.string())])): st.lists(
-        st.fixed_dictionaries({"question": TEXT, "answer": TEXT}), max_size=3
+    pa.list_(pa.struct([(name, pa.string()) for name in ("question", "answer", "fact")])): st.lists(
+        st.fixed_dictionaries({"question": TEXT, "answer": TEXT, "fact": TEXT}), max_size=3
     ),
 }
 
@@ -45,9 +45,11 @@ def counts(rows: int = 12) -> list[Row]:
     return [
         {
             "problem": f"p{i}",
+            "condition": "plain",
             "n": 8,
             "answer": i % 9,
             "derivation": None,
+            "chain": None,
             "malformed": 0,
             "truncated": 1,
             "tokens": 90,
@@ -94,14 +96,28 @@ def test_round_trip(table: str, tmp_path_factory: pytest.TempPathFactory) -> Non
     ("table", "columns", "nullable"),
     [
         (
+            "problems",
+            "problem benchmark text answers solution difficulty domain plan plan_disordered plan_incomplete"
+            " knowledge knowledge_irrelevant subproblems chunks",
+            {
+                *("solution", "difficulty", "domain", "plan", "plan_disordered", "plan_incomplete"),
+                *("knowledge", "knowledge_irrelevant", "subproblems", "chunks"),
+            },
+        ),
+        (
+            "verdicts",
+            "problem condition sample answer verdict derivation_right first_bad_line",
+            {"answer", "derivation_right", "first_bad_line"},
+        ),
+        (
             "samples",
-            "problem sample completion tokens finish_reason logprob entropy temperature",
+            "problem condition sample completion tokens finish_reason logprob entropy temperature",
             {"entropy"},
         ),
         (
             "counts",
-            "problem n answer derivation malformed truncated tokens entropy temperature",
-            {"derivation", "entropy"},
+            "problem condition n answer derivation chain malformed truncated tokens entropy temperature",
+            {"derivation", "chain", "entropy"},
         ),
         (
             "training",
@@ -184,7 +200,7 @@ def test_an_edited_file_is_refused_by_name(tmp_path: Path) -> None:
     tables.write(path, "counts", counts())
     table = pq.read_table(path)
     answers = pa.array([8] * len(table), pa.int64())
-    pq.write_table(table.set_column(2, table.schema.field("answer"), answers), path)
+    pq.write_table(table.set_column(3, table.schema.field("answer"), answers), path)
     refused(path)
 
 
@@ -299,8 +315,8 @@ from anatomy import tables
 with tables.writing(sys.argv[2], "samples") as writer:
     for piece in itertools.count():
         writer.write([
-            {"problem": f"p{piece}", "sample": i, "completion": f"{piece} {i} " * 40, "tokens": 9,
-             "finish_reason": "stop", "logprob": -1.5, "entropy": None, "temperature": 1.0}
+            {"problem": f"p{piece}", "condition": "plain", "sample": i, "completion": f"{piece} {i} " * 40,
+             "tokens": 9, "finish_reason": "stop", "logprob": -1.5, "entropy": None, "temperature": 1.0}
             for i in range(200)
         ])
         if piece == 5:

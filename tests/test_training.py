@@ -6,7 +6,7 @@ from pathlib import Path
 from anatomy import models, pretraining, scoring, tables, training, world
 from anatomy.rng import generator
 
-MIXTURE = world.Mixture(0, 0.1, 0.3, 0.15, 0.3, 0.1, 0.1)
+MIXTURE = world.Mixture(0, 0.1, 0.3, 0.15, 0.3, 0.1, 0.1, 0.1)
 SHAPE = pretraining.Shape(hidden=16, layers=1, heads=2, kv_heads=1, inner=32)
 OPTIMISATION = pretraining.Optimisation(steps=4, batch=4, learning_rate=1e-3, warmup=1, checkpoint_every=2)
 
@@ -74,13 +74,13 @@ def test_log_rows_have_the_tables_columns() -> None:
     json.dumps(made)
 
 
-def test_distillation_raises_the_likelihood_of_its_documents(tmp_path: Path) -> None:
+def test_fine_tuning_raises_the_likelihood_of_its_documents(tmp_path: Path) -> None:
     start = pretrain(tmp_path / "base")
     given = [document for document in documents(2) if document[0] != "drill"][:8]
     config = pretraining.Optimisation(steps=20, batch=4, learning_rate=3e-3, warmup=1, checkpoint_every=10)
 
     def fit(name: str) -> Path:
-        pretraining.distill(start, given, config, 0, tmp_path / name / "w", tmp_path / name / "o", print)
+        pretraining.finetune(start, given, config, 0, tmp_path / name / "w", tmp_path / name / "o", print)
         return tmp_path / name / "o" / "step-20"
 
     def likelihood(folder: Path) -> float:

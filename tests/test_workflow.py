@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -12,7 +13,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from anatomy import tables
+from anatomy import benchmarks, tables
 
 ROOT = Path(__file__).resolve().parents[1]
 PARTS = ("Snakefile", "rules", "scripts", "config", "envs", "paper", "profiles", "tests/tiny")
@@ -211,6 +212,13 @@ def test_a_script_runs_alone(again: Path) -> None:
 # Additions --------------------------------------------------------------------------------------------
 
 
+def digest(texts: list[str]) -> str:
+    """Return the digest that the benchmark sheet would have of problems with these texts and the answer 2."""
+    return benchmarks.content_digest(
+        {"problem": str(at), "text": text, "answers": ["2"]} for at, text in enumerate(texts)
+    )
+
+
 def add_line(sheet: Path, name: str, **changes: str) -> None:
     """Append a sheet's last line again, with another name and other changes."""
     header, *lines = sheet.read_text().splitlines()
@@ -221,25 +229,29 @@ def add_line(sheet: Path, name: str, **changes: str) -> None:
 
 def test_an_arm_is_a_line(again: Path) -> None:
     sheet = again / "tests/tiny/arms.tsv"
-    add_line(sheet, "twin", model="base", condition="plain", base="base", benchmarks="-")
+    add_line(sheet, "twin", model="base", step="last", base="base", benchmarks="-")
     jobs = planned(again)
     assert {rule: jobs.get(rule, 0) for rule in ("pretrain", "train", "sample", "grade", "count")} == {
-        "pretrain": 0, "train": 0, "sample": 2, "grade": 2, "count": 2,
+        "pretrain": 0, "train": 0, "sample": 4, "grade": 4, "count": 4,
     }  # fmt: skip
 
 
 def test_a_run_is_a_line(again: Path) -> None:
-    add_line(again / "tests/tiny/runs.tsv", "rloo", algorithm="rloo", preset="plain", tokens="-", seeds="0")
-    add_line(again / "tests/tiny/arms.tsv", "rloo", model="rloo", condition="plain", base="base")
+    like = {"algorithm": "rloo", "preset": "plain", "start": "base", "benchmark": "train", "failed_by": "-"}
+    add_line(again / "tests/tiny/runs.tsv", "rloo", **like, seeds="0")
+    arm = {"model": "rloo", "step": "last", "base": "base", "benchmarks": "hard"}
+    add_line(again / "tests/tiny/arms.tsv", "rloo", **arm)
     jobs = planned(again)
     assert jobs["train"] == 1 and jobs["sample"] == 1 and "pretrain" not in jobs
 
 
 def test_a_benchmark_is_a_line(again: Path) -> None:
-    add_line(again / "tests/tiny/benchmarks.tsv", "longest", splits_steps="6", side="test", taken_from="-")
+    whole = {"taken_from": "-", "failed_by": "-"}
+    add_line(again / "tests/tiny/benchmarks.tsv", "longest", splits_steps="6", **whole)
+    arms = again / "tests/tiny/arms.tsv"
+    add_line(arms, "base-again", model="base", step="last", base="-", benchmarks="longest")
     jobs = planned(again)
-    # The two arms that are sampled on every benchmark, one of them with two seeds.
-    assert jobs["world"] == 1 and jobs["sample"] == 3 and not {"pretrain", "train"} & set(jobs)
+    assert jobs["world"] == 1 and jobs["sample"] == 1 and not {"pretrain", "train"} & set(jobs)
 
 
 def test_a_new_analysis_of_old_samples_runs_no_model(again: Path) -> None:
@@ -279,6 +291,43 @@ def test_real_benchmarks_go_through_the_same_rules(tmp_path: Path) -> None:
     assert sum(int(counts["plain"]) for counts in conditions) == 2836
     assert sum(int(counts.get("partial-4", 0)) for counts in conditions) == 2796
     assert "40 of them without a solution" in done.stderr
+
+
+def test_real_benchmarks_are_annotated(tmp_path: Path) -> None:
+    study = copy_repository(tmp_path / "annotated")
+    texts = ["Add one and one.", "[[plan-wrong]] Add two and two."]
+    problem = {"solution": "It is plain.", "answer": "2", "year": "2024"}
+    (study / "sets/aime24").mkdir(parents=True)
+    lines = [json.dumps({"id": at, "problem": text, **problem}) for at, text in enumerate(texts)]
+    (study / "sets/aime24/test.jsonl").write_text("\n".join(lines))
+    sheet = study / "config/benchmarks.tsv"
+    sheet.write_text(re.sub(r"(?m)^(aime24\t.*\t)[0-9a-f]{64}\t", rf"\1{digest(texts)}\t", sheet.read_text()))
+    server = subprocess.Popen([sys.executable, ROOT / "tests/endpoint.py"], stdout=subprocess.PIPE, text=True)
+    try:
+        assert server.stdout
+        url = f"http://127.0.0.1:{server.stdout.readline().strip()}/v1"
+        endpoint = f"{{folder: null, endpoint: {{url: '{url}', model: small}}}}"
+        done = subprocess.run(
+            [
+                *[sys.executable, "-m", "snakemake", "--cores", "1"],
+                *["--config", "benchmarks_folder=sets", f"annotations={endpoint}"],
+                *["--", "results/embedded/prompts/aime24.parquet"],
+            ],
+            cwd=study,
+            text=True,
+            capture_output=True,
+        )
+    finally:
+        server.kill()
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert "1 annotated, 1 partly" in done.stderr
+    annotations = tables.read(study / "results/embedded/annotations/aime24.parquet", "annotations")
+    assert list(annotations["status"]) == ["annotated", "partly"]
+    prompts = tables.read(study / "results/embedded/prompts/aime24.parquet", "prompts")
+    counts = prompts["condition"].value_counts()
+    assert [counts[name] for name in ("plain", "plan", "plan-disordered", "subproblem-2")] == [2, 1, 1, 2]
+    (plan,) = prompts.loc[prompts["condition"] == "plan", "prompt"]
+    assert "1. Count the words from Add on\n2. Name the last one" in plan
 
 
 # Killed at any moment ---------------------------------------------------------------------------------

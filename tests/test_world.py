@@ -15,10 +15,11 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from anatomy import world
+from anatomy import scaffold, world
 from anatomy.world import Mixture, Problem, Step
 
 SCRIPTS = Path(world.__file__).parents[1]
+TEMPLATE = scaffold.load_template(SCRIPTS.parent / "config/templates/world.yaml")
 DOMAINS = tuple(world.DOMAINS)
 
 # a = 3 ; b = 2a + 5 = 11 = 4 ; c = 3a - b = 5 ; d = bc = 20 = 6 ; e = d - 6 = 0
@@ -33,6 +34,7 @@ KNOWN = Problem(
     "mixed",
 )
 LINE_WORDS = 12
+VALUES = (6, 8, 10)  # in v = x o y = X o Y = r .
 
 
 def mix(**shares: float) -> Mixture:
@@ -82,11 +84,15 @@ def test_a_known_problem() -> None:
         "know 1 - 0 = 1 , 0 - 1 = 6 , 1 * 0 = 0 , 0 * 1 = 0 , 1 @ 0 = 2 , 0 @ 1 = 1 , 1 # 0 = 3 , 0 # 1 = 6"
     )
     assert KNOWN.subproblems == [
-        {"question": "b = a @ 5", "answer": "4"},
-        {"question": "c = a # b", "answer": "5"},
-        {"question": "d = b * c", "answer": "6"},
-        {"question": "e = d - 6", "answer": "0"},
+        {"question": "a = 3 ; b = a @ 5 ; ask b ?", "answer": "4", "fact": "b = {answer}"},
+        {"question": "a = 3 ; c = a # b ; ask c ?", "answer": "5", "fact": "c = {answer}"},
+        {"question": "a = 3 ; d = b * c ; ask d ?", "answer": "6", "fact": "d = {answer}"},
+        {"question": "a = 3 ; e = d - 6 ; ask e ?", "answer": "0", "fact": "e = {answer}"},
     ]
+    assert world.link(KNOWN, 1, {}) == "a = 3 ; b = a @ 5 ; ask b ?"
+    assert world.link(KNOWN, 3, {"b": 4, "c": 2}) == "b = 4 ; c = 2 ; a = 3 ; d = b * c ; ask d ?"
+    assert KNOWN.operators == ["-", "*", "@", "#"]
+    assert KNOWN.irrelevant_knowledge == "know " + " , ".join(["1 + 0 = 1 , 0 + 1 = 1"] * 4)
     assert KNOWN.partials[0] == ""
     assert KNOWN.partials[2] == "b = a @ 5 = 3 @ 5 = 4 . c = a # b = 3 # 4 = 5 ."
 
@@ -124,6 +130,7 @@ mixture = world.Mixture(**{field.name: 0.2 for field in dataclasses.fields(world
 digest = hashlib.sha256()
 for problem in world.problems(5, "easy", 80, [1, 2, 9, 15], list(world.DOMAINS), "test"):
     digest.update(f"{problem.name} {problem.text} {problem.solution} {problem.knowledge}\\n".encode())
+    digest.update(f"{problem.disordered_plan} {problem.incomplete_plan}\\n".encode())
 for pair in itertools.islice(world.documents(5, mixture, [1, 3, 6], list(world.DOMAINS)), 400):
     digest.update("|".join(pair).encode())
 print(digest.hexdigest())
@@ -192,7 +199,7 @@ def test_no_test_problem_is_trained_on() -> None:
 @pytest.mark.parametrize("domain", DOMAINS)
 def test_the_gold_solution_is_right(steps: int, domain: str) -> None:
     for problem in world.problems(2, "gold", 5, [steps], [domain], "test"):
-        assert world.check(problem, problem.solution) == world.Check(problem.answer, True, True, -1)
+        assert world.check(problem, problem.solution) == world.Check(problem.answer, True, True, -1, True)
 
 
 def first_bad(gold: list[str], words: list[str]) -> int:
@@ -214,8 +221,10 @@ def test_any_single_word_change_is_found_at_its_line(problem: Problem, data: st.
     found = world.check(problem, " ".join(words))
     assert not found.derivation_right
     assert found.first_bad_line == first_bad(gold, words)
+    ends = gold.index("ans")
+    place = gold[at] in world.DIGITS and (at > ends or at % LINE_WORDS in VALUES)
+    assert found.format_right == (kind == "replace" and place and word in world.DIGITS)
     if kind == "replace":
-        ends = gold.index("ans")
         expected = at // LINE_WORDS if at <= ends else -1
         assert found.first_bad_line == expected
 
@@ -237,12 +246,12 @@ def test_a_wrong_derivation_may_have_a_right_answer(problem: Problem, data: st.D
 def test_a_slip_carried_on_is_found_where_it_was_made() -> None:
     values = {"a": 3, "b": 4, "c": 2, "d": 1, "e": 2}  # c should be 5; d and e follow from 2
     found = world.check(KNOWN, " ".join([*world.derivation(KNOWN, values), "ans 1 2"]))
-    assert found == world.Check("1 2", False, False, 1)
+    assert found == world.Check("1 2", False, False, 1, True)
 
 
 def test_exchanged_operators_are_wrong() -> None:
     lines = world.derivation(KNOWN, world.solve(KNOWN, exchanged=True))
-    assert world.check(KNOWN, " ".join([*lines, "ans 6 0"])) == world.Check("6 0", True, False, 0)
+    assert world.check(KNOWN, " ".join([*lines, "ans 6 0"])) == world.Check("6 0", True, False, 0, True)
 
 
 @given(drawn())
@@ -250,11 +259,11 @@ def test_missing_and_extra_lines(problem: Problem) -> None:
     lines, answer = problem.lines, f"ans {problem.answer}"
     last = len(lines) - 1
     assert world.check(problem, " ".join([*lines[:-1], answer])) == world.Check(
-        problem.answer, True, False, last
+        problem.answer, True, False, last, False
     )
-    assert world.check(problem, answer) == world.Check(problem.answer, True, False, 0)
+    assert world.check(problem, answer) == world.Check(problem.answer, True, False, 0, False)
     extra = world.check(problem, " ".join([*lines, lines[-1], answer]))
-    assert extra == world.Check(problem.answer, True, False, last + 1)
+    assert extra == world.Check(problem.answer, True, False, last + 1, False)
 
 
 @pytest.mark.parametrize(
@@ -262,16 +271,18 @@ def test_missing_and_extra_lines(problem: Problem) -> None:
 )
 def test_an_answer_that_is_missing_partial_or_trailed_is_none(end: str) -> None:
     found = world.check(KNOWN, " ".join([*KNOWN.lines, end]))
-    assert found == world.Check(None, False, False, -1)
+    assert found == world.Check(None, False, False, -1, False)
 
 
 def test_an_answer_without_its_word_is_an_unreadable_line() -> None:
     found = world.check(KNOWN, " ".join([*KNOWN.lines, "6 0"]))
-    assert found == world.Check(None, False, False, 4)
+    assert found == world.Check(None, False, False, 4, False)
 
 
 def test_a_wrong_answer_after_right_lines() -> None:
-    assert world.check(KNOWN, " ".join([*KNOWN.lines, "ans 0 6"])) == world.Check("0 6", False, False, -1)
+    assert world.check(KNOWN, " ".join([*KNOWN.lines, "ans 0 6"])) == world.Check(
+        "0 6", False, False, -1, True
+    )
 
 
 @given(drawn(), st.one_of(st.text(), st.lists(st.sampled_from(world.VOCABULARY), max_size=80).map(" ".join)))
@@ -280,6 +291,57 @@ def test_garbage_is_never_right_and_never_raises(problem: Problem, completion: s
     found = world.check(problem, completion)
     assert not found.derivation_right
     assert found.answer_right == (found.answer == problem.answer)
+
+
+# Links of the chain -------------------------------------------------------------------------------------
+
+
+@st.composite
+def drawn_links(draw: st.DrawFn) -> tuple[Problem, int]:
+    problem = draw(drawn())
+    return problem, draw(st.integers(1, problem.difficulty))
+
+
+@given(drawn_links(), st.data())
+def test_a_link_is_what_the_template_renders(case: tuple[Problem, int], data: st.DataObject) -> None:
+    problem, number = case
+    row = {"text": problem.text, "subproblems": problem.subproblems}
+    names = [step.variable for step in problem.steps[: number - 1]]
+    answers = [data.draw(st.integers(0, 6)) for _ in names]  # right or wrong
+    rendered = scaffold.link(row, TEMPLATE, number, [str(answer) for answer in answers])
+    assert world.link(problem, number, dict(zip(names, answers, strict=True))) == rendered
+
+
+@given(drawn_links(), st.integers(1, 6))
+def test_a_link_is_checked_as_one_line(case: tuple[Problem, int], off: int) -> None:
+    problem, number = case
+    line = problem.lines[number - 1]
+    value = problem.subproblems[number - 1]["answer"]
+    other = str((int(value) + off) % 7)
+    slip = f"{line.removesuffix(f'{value} .')}{other} ."
+
+    def found(completion: str) -> world.Check:
+        return world.check(problem, completion, number)
+
+    assert found(f"{line} ans {value}") == world.Check(value, True, True, -1, True)
+    assert found(f"{slip} ans {other}") == world.Check(other, False, False, 0, True)
+    assert found(f"{slip} ans {value}") == world.Check(value, True, False, 0, True)
+    assert found(f"{line} ans {other}") == world.Check(other, False, False, -1, True)
+    assert found(f"ans {value}") == world.Check(value, True, False, 0, False)
+    assert found(f"{line} {line} ans {value}") == world.Check(value, True, False, 1, False)
+    for end in ("", "ans", "ans x", f"ans {value} {value}", f"ans {value} ."):
+        assert found(f"{line} {end}") == world.Check(None, False, False, -1, False)
+    if number > 1:
+        before = problem.lines[number - 2]
+        assert found(f"{before} ans {value}") == world.Check(value, True, False, 0, False)
+
+
+def test_a_link_of_a_known_problem() -> None:
+    line = "d = b * c = 4 * 5 = 6 ."
+    assert world.check(KNOWN, f"{line} ans 6", 3) == world.Check("6", True, True, -1, True)
+    assert not world.check(KNOWN, f"{line} ans 6", 2).derivation_right
+    carried = "d = b * c = 4 * 2 = 1 ."  # consistent with a wrong c, but not right
+    assert world.check(KNOWN, f"{carried} ans 1", 3) == world.Check("1", False, False, 0, True)
 
 
 # Reading back -------------------------------------------------------------------------------------------
@@ -350,7 +412,14 @@ def test_plan_knowledge_subproblems_and_partials_agree_with_the_derivation(probl
     lines = [line.split() for line in problem.lines]  # v = x o y = X o Y = r .
     steps = [step.split() for step in problem.plan.removeprefix("plan ").split(" , ")]
     assert steps == [[line[0], line[3]] for line in lines]
-    assert problem.subproblems == [{"question": " ".join(line[:5]), "answer": line[10]} for line in lines]
+    assert problem.subproblems == [
+        {
+            "question": f"a = {problem.first} ; {' '.join(line[:5])} ; ask {line[0]} ?",
+            "answer": line[10],
+            "fact": f"{line[0]} = {{answer}}",
+        }
+        for line in lines
+    ]
     facts = [fact.split() for fact in problem.knowledge.removeprefix("know ").split(" , ")]
     assert {fact[1] for fact in facts} == {line[3] for line in lines}
     meaning = {(fact[1], fact[0]): int(fact[4]) for fact in facts}
@@ -371,8 +440,67 @@ def test_plan_knowledge_subproblems_and_partials_agree_with_the_derivation(probl
 
 @given(drawn())
 def test_texts_are_words_of_the_vocabulary(problem: Problem) -> None:
-    parts = (problem.text, problem.solution, problem.plan, problem.knowledge)
+    parts = (
+        *(problem.text, problem.solution, problem.plan, problem.knowledge),
+        *filter(None, (problem.disordered_plan, problem.incomplete_plan, problem.irrelevant_knowledge)),
+        *(one[part] for one in problem.subproblems for part in ("question", "answer")),
+    )
     assert {word for part in parts for word in part.split(" ")} <= set(world.VOCABULARY)
+
+
+# Controls -----------------------------------------------------------------------------------------------
+
+
+def steps_of(plan: str) -> list[str]:
+    return plan.removeprefix("plan ").split(" , ")
+
+
+@given(drawn())
+def test_controls_of_the_plan(problem: Problem) -> None:
+    steps = steps_of(problem.plan)
+    if len(steps) == 1:
+        assert problem.disordered_plan is None and problem.incomplete_plan is None
+        return
+    disordered, incomplete = problem.disordered_plan, problem.incomplete_plan
+    assert disordered is not None and incomplete is not None
+    assert steps_of(disordered) != steps and sorted(steps_of(disordered)) == sorted(steps)
+    kept = steps_of(incomplete)
+    assert [step for step in steps if step in kept] == kept and len(kept) == len(steps) - 1
+    again = world.parse(problem.text)
+    assert (again.disordered_plan, again.incomplete_plan) == (disordered, incomplete)
+
+
+def test_controls_vary_from_problem_to_problem() -> None:
+    found = world.problems(1, "controls", 40, [3], ["sums"], "test")
+    missing, orders = set(), set()
+    for problem in found:
+        steps = steps_of(problem.plan)
+        missing.add(
+            next(at for at, step in enumerate(steps) if step not in steps_of(str(problem.incomplete_plan)))
+        )
+        orders.add(tuple(steps.index(step) for step in steps_of(str(problem.disordered_plan))))
+    assert missing == {0, 1, 2} and len(orders) == 5  # all orders but the right one
+
+
+@given(drawn())
+def test_irrelevant_knowledge_is_as_much_and_true_of_other_operators(problem: Problem) -> None:
+    used = {step.operator for step in problem.steps}
+    control = problem.irrelevant_knowledge
+    if used == set(world.OPERATORS):
+        assert control is None
+        return
+    assert control is not None and control.startswith("know ")
+    facts = [fact.split() for fact in control.removeprefix("know ").split(" , ")]
+    assert len(facts) == problem.knowledge.count(" , ") + 1 == 2 * len(used)
+    assert not {fact[1] for fact in facts} & used
+    assert all(world.apply(o, int(x), int(y)) == int(result) for x, o, y, _, result in facts)
+
+
+def test_a_problem_with_every_operator_has_no_irrelevant_knowledge() -> None:
+    names, before = "bcdef", "abcde"
+    steps = tuple(Step(v, b, o, "1") for v, b, o in zip(names, before, world.OPERATORS, strict=True))
+    assert Problem(1, steps, "mixed").irrelevant_knowledge is None
+    assert Problem(1, steps[:4], "mixed").irrelevant_knowledge is not None
 
 
 # Pretraining text ---------------------------------------------------------------------------------------
@@ -398,6 +526,36 @@ def test_documents_have_the_stated_shares() -> None:
     assert near(share(" know " in prompt for prompt, _ in derived), MIXTURE.knowledge)
     wrong = [not world.check(world.parse(text_of(p)), c).derivation_right for p, c in derived]
     assert near(share(wrong), MIXTURE.errors)
+
+
+def test_links_have_their_share_and_are_right() -> None:
+    mixture = mix(drills=0.25, plan=0.1, knowledge=0.2, links=0.3)
+    documents = [d for d in sample_documents(6000, mixture, ["sums", "products"]) if d[0] != "drill"]
+    links = [(p, c) for p, c in documents if len(p[p.index("ask") :].split()) == 3]  # ask x ?
+    assert near(share("plan" in p for p, _ in documents), mixture.plan)
+    assert near(share("know" in p for p, _ in documents), mixture.knowledge)
+    assert near((len(links) / len(documents), len(documents)), mixture.links)
+    for prompt, completion in links:
+        *told, step, _ = (part.split() for part in prompt.split(" ; "))
+        values = {name: value for name, _, value in told}
+        x, y = (values.get(operand, operand) for operand in (step[2], step[4]))
+        result = world.apply(step[3], int(x), int(y))
+        assert completion == f"{' '.join(step)} = {x} {step[3]} {y} = {result} . ans {result}"
+        assert prompt.endswith(f"ask {step[0]} ?")
+        assert list(values) == [*world.VARIABLES[1 : len(values)], "a"]
+    assert {len(prompt.split(" ; ")) for prompt, _ in links} == {3, 4, 5, 6}  # of links 1 to 4
+
+
+def test_a_flawed_link_is_consistent_but_for_its_own_slip() -> None:
+    slips = []
+    for prompt, completion in sample_documents(800, mix(errors=1, links=1), ["mixed"]):
+        words = completion.split()
+        values = dict(part.split()[::2] for part in prompt.split(" ; ")[:-2])
+        assert [words[6], words[8]] == [values.get(words[at], words[at]) for at in (2, 4)]
+        assert words[10] == words[-1]
+        slips.append(world.apply(words[7], int(words[6]), int(words[8])) != int(words[10]))
+    # A problem of n steps (a share of 4, 2, 1 in 7 has 1, 2, 4) slips at one of them.
+    assert near(share(slips), (4 + 2 / 2 + 1 / 4) / 7)
 
 
 def test_short_chains_have_shares_in_proportion_to_one_over_their_steps() -> None:

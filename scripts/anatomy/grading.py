@@ -22,9 +22,6 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Literal, get_args
 
-from latex2sympy2_extended.latex2sympy2 import NormalizationConfig
-from math_verify import LatexExtractionConfig, parse, verify
-
 from anatomy import scaffold, world
 from anatomy.benchmarks import last_boxed
 from anatomy.errors import AnatomyError
@@ -68,8 +65,12 @@ def _rewrite(answer: str) -> str:
 
 
 @lru_cache(maxsize=2)
-def _extraction(units: bool) -> list[LatexExtractionConfig]:
+def _extraction(units: bool) -> list[Any]:
     """Return Math-Verify's reading of ``\\boxed{}``, with units ignored or not, and of nothing beside it."""
+    # Math-Verify brings SymPy along, for which grading the world's completions has no use.
+    from latex2sympy2_extended.latex2sympy2 import NormalizationConfig
+    from math_verify import LatexExtractionConfig
+
     normalisation = NormalizationConfig(
         basic_latex=True, units=units, malformed_operators=True, nits=True, boxed="all", equations=False
     )
@@ -84,6 +85,8 @@ def _extraction(units: bool) -> list[LatexExtractionConfig]:
 
 
 def _read(answer: str, units: bool) -> list[Any]:
+    from math_verify import parse
+
     parsed: list[Any] = parse(rf"\boxed{{{answer}}}", _extraction(units))
     return parsed
 
@@ -105,6 +108,8 @@ def _math(answers: tuple[str, ...], completion: str) -> Verdict:
         return Verdict(None, "malformed", None, None)
     if len(answer) > MAX_ANSWER:
         return Verdict(answer[:MAX_ANSWER], "wrong", None, None)
+    from math_verify import verify
+
     gold, units = _gold(answers)
     right = verify(gold, _read(_rewrite(answer), units))
     return Verdict(answer, "right" if right else "wrong", None, None)

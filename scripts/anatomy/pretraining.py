@@ -18,6 +18,7 @@ from transformers import (
 )
 
 from anatomy import models, training
+from anatomy.errors import AnatomyError
 from anatomy.rng import generator, key
 
 
@@ -143,6 +144,8 @@ def finetune(
     Source: Yue et al. 2025, section 4.2 (distillation, from the base); Wang et al. 2025, section 5 (SFT on
     the solutions of hard problems, from the stage-1 model).
     """
+    if not documents:
+        raise AnatomyError("there is no document to fine-tune on: none of the problems has a solution")
     model, tokenizer = models.load(start)
     rng = generator(seed, "fine-tuning order")
 

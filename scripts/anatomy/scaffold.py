@@ -274,7 +274,7 @@ def load_template(path: str | Path) -> Template:
 def link_number(condition: str) -> int | None:
     """Return which link of the chain a condition asks for, from 1; None for the whole problem."""
     kind, _, number = condition.rpartition("-")
-    return int(number) if kind in ("subproblem", "own") else None
+    return int(number) if kind in ("subproblem", "own") and number.isdigit() else None
 
 
 def fill(text: str, **slots: str) -> str:
