@@ -3,7 +3,10 @@
 import json
 from pathlib import Path
 
+import pytest
+
 from anatomy import models, pretraining, scoring, tables, training, world
+from anatomy.errors import AnatomyError
 from anatomy.rng import generator
 
 MIXTURE = world.Mixture(0, 0.1, 0.3, 0.15, 0.3, 0.1, 0.1, 0.1)
@@ -91,3 +94,9 @@ def test_fine_tuning_raises_the_likelihood_of_its_documents(tmp_path: Path) -> N
     first = fit("a")
     assert likelihood(first) > likelihood(start) + 10
     assert (first / models.MANIFEST).read_text() == (fit("b") / models.MANIFEST).read_text()
+
+
+def test_nothing_to_fine_tune_on(tmp_path: Path) -> None:
+    config = pretraining.Optimisation(steps=1, batch=1, learning_rate=1e-3, warmup=0, checkpoint_every=1)
+    with pytest.raises(AnatomyError, match="no document to fine-tune on"):
+        pretraining.finetune(tmp_path, [], config, 0, tmp_path / "work", tmp_path / "model")

@@ -11,7 +11,7 @@ problems (tests/test_conditions.py; error 0.4 points). With one seed, or three t
 - a contrast of the changes of three seeds and one: 95.7 to 97.0%;
 - SSR less accuracy: 94.9 to 98.1%; but where links are right in 0.4 of cases, 87.5% (24 problems) and 91.8%
   (60) with one seed, 93.1 and 95.8% with three: few chains are ever solved, and carry the difference;
-- the slope of a change in difficulty: 93.4 to 96.5%; of a contrast: 92.8 to 95.5%, the least with 24 problems.
+- the slope of a change in difficulty: 93.4 to 96.5%; of a contrast: 92.8 (24 problems) to 95.5%.
 
 Three seeds whose effects differ are too few to tell by how much. Where a seed's gain varies by up to 30% of
 its mean, a change covers 91.5 to 97.2% and a contrast 93.4 to 96.3%; by up to 100%, 89.2 to 93.1% and 90.6 to
