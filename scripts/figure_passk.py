@@ -18,7 +18,8 @@ def main(job: Any, report: Any) -> None:
     crossover = reporting.read_csv(job.input[1], ["arm", "base", "benchmark", "target", "estimate"])
     crossover = crossover[crossover["arm"].isin(arms) & crossover["base"].isin(arms)]
     table = table[table["arm"].isin(arms)]
-    benchmarks, targets = table["benchmark"].unique(), table["target"].unique()
+    covered = table.groupby("benchmark", sort=False)["arm"].nunique()
+    benchmarks, targets = list(covered[covered > 1].index), table["target"].unique()  # some to compare
     figure = Figure(figsize=(plotting.WIDTH, 1.0 + 1.7 * len(benchmarks)))
     grid = figure.subplots(len(benchmarks), len(targets), squeeze=False, sharex=True, sharey="row")
     for row, benchmark in enumerate(benchmarks):
