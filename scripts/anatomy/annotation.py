@@ -232,7 +232,7 @@ def _shown(annotation: Mapping[str, Any]) -> Row:
     )
     links = annotation.get("subproblems")
     return {
-        "plan": "\n".join(f"{number}. {line}" for number, line in enumerate(plan, 1)) or None,
+        "plan": controls.numbered(plan) or None,
         "knowledge": "\n".join(f"- {line}" for line in knowledge) or None,
         "subproblems": links and [{name: text.strip() for name, text in link.items()} for link in links],
     }

@@ -13,6 +13,7 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import NamedTuple
 
+from anatomy import controls
 from anatomy.errors import AnatomyError
 
 SLOT = "{answer}"
@@ -359,7 +360,7 @@ def annotate(text: str, solution: str, answer: str) -> Annotation:
         if first == end:
             letters |= {match[1]: match[0] for match in _DEFINED.finditer(line)}
     return Annotation(
-        plan="\n".join(f"{place}. {step}" for place, step in enumerate(steps, 1)) or None,
+        plan=controls.numbered(steps) or None,
         subproblems=links or None,
         calculations=found,
         ends=bool(found) and signed[-1] == gold,
