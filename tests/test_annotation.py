@@ -609,3 +609,23 @@ def test_a_pause_may_be_a_date() -> None:
     assert annotation._pause("1.5") == 1.5
     assert annotation._pause("Fri, 01 Jan 2100 00:00:00 GMT") > 1e9
     assert annotation._pause("Fri, 01 Jan 1999 00:00:00 GMT") == annotation._pause("soon") == 0
+
+
+def test_attached_parts_stand_beside_what_a_problem_has() -> None:
+    empty = dict.fromkeys((*annotation.PARTS, "plan_disordered", "plan_incomplete", "knowledge_irrelevant"))
+    problems = [
+        {"problem": "a", **empty, "plan": "1. Own.\n2. Plan."},
+        {"problem": "b", **empty},
+        {"problem": "c", **empty},
+    ]
+    link = [{"question": "q", "answer": "1", "fact": "{answer}"}]
+    rows = [
+        {"problem": "a", "plan": "1. Other.", "knowledge": "- short", "subproblems": link},
+        {"problem": "b", "plan": "1. First.\n2. Second.", "knowledge": "- much longer", "subproblems": None},
+    ]
+    a, b, c = annotation.attach(problems, rows)
+    assert a["plan"] == "1. Own.\n2. Plan." and a["plan_disordered"] == "1. Plan.\n2. Own."
+    assert a["subproblems"] == link and b["subproblems"] is None
+    assert b["plan_disordered"] == "1. Second.\n2. First."
+    assert (a["knowledge_irrelevant"], b["knowledge_irrelevant"]) == ("- much longer", "- short")
+    assert c == problems[2]

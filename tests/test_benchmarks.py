@@ -5,6 +5,7 @@ import json
 import os
 import sys
 from collections.abc import Iterator
+from fractions import Fraction
 from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
@@ -238,3 +239,28 @@ def test_content_digest_depends_on_problems_texts_and_answers_alone() -> None:
     check_content([row], digest, "made")
     with pytest.raises(AnatomyError, match="benchmark 'made'"):
         check_content([row], "0" * 64, "made")
+
+
+def test_gsm8k_chains_end_in_the_problems_answer() -> None:
+    found = problems("gsm8k")
+    chains = [(row, row["subproblems"]) for row in found if row["subproblems"]]
+    assert len(chains) == 1_301  # the other solutions carry no calculation
+    for row, chain in chains:
+        assert Fraction(chain[-1]["answer"].replace(",", "")) == Fraction(row["answers"][0].replace(",", ""))
+        assert all(link["fact"].count("{answer}") == 1 for link in chain)
+    asked = [
+        chain for _, chain in chains if chain[-1]["question"] == "What is the answer to the whole problem?"
+    ]
+    assert len(asked) == 93
+
+
+def test_gsm8k_plans_have_wrong_versions() -> None:
+    for row in problems("gsm8k"):
+        steps = (row["plan"] or "").splitlines()
+        disordered, incomplete = row["plan_disordered"], row["plan_incomplete"]
+        assert (disordered is None) == (incomplete is None) == (len(steps) < 2)
+        if len(steps) > 1:
+            bare = [step.partition(". ")[2] for step in steps]
+            wrong = [step.partition(". ")[2] for step in disordered.splitlines()]
+            assert sorted(wrong) == sorted(bare) and (wrong != bare or len(set(bare)) == 1)
+            assert len(incomplete.splitlines()) == len(steps) - 1
