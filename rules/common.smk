@@ -4,11 +4,13 @@ import fcntl
 import os
 import sys
 from pathlib import Path
+from threading import Timer
 
 ROOT = Path(workflow.basedir)
 sys.path.insert(0, str(ROOT / "scripts"))
 
 from snakemake.io import _IOFile
+from snakemake.scheduling.job_scheduler import JobScheduler
 
 from anatomy import config as settings
 from anatomy import provenance, scaffold
@@ -39,6 +41,25 @@ async def never_newer(file, time):
 
 # No option switches the comparison of times off: Snakemake 9.27 makes it whatever rerun-triggers says.
 _IOFile.is_newer = never_newer
+
+
+def reevaluate_once(scheduler, delay):
+    """Wake the scheduler once after a delay, unless that is already going to happen.
+
+    It asks for this each time it wakes, so in Snakemake 9.27 every finished job begins one more endless chain of
+    timers: after some hundred jobs the scheduler takes a quarter of a core for nothing.
+    """
+
+    def wake():
+        scheduler.will_wake = False  # before it does, so that it can ask again at once
+        scheduler._open_jobs.release()
+
+    if not getattr(scheduler, "will_wake", False):
+        scheduler.will_wake = True
+        Timer(delay, wake).start()
+
+
+JobScheduler._schedule_reevalutation = reevaluate_once
 
 
 def clear_stale_locks():
