@@ -32,16 +32,6 @@ def main(job: Any, report: Any) -> None:
                 elinewidth=0.7,
                 label=arms[arm],
             )
-            for _, point in panel.iterrows():
-                steps = str(point["stratum"]).removeprefix("level ")
-                axes.annotate(
-                    steps,
-                    (point["accuracy"], point["ssr"]),
-                    xytext=(4, 2),
-                    textcoords="offset points",
-                    fontsize=6,
-                    color=style["color"],
-                )
         axes.set_xlabel("Avg@n of whole problems")
         axes.set_xlim(0, 1)
         axes.set_ylim(0, 1)
