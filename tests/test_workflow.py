@@ -7,12 +7,15 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import yaml
 
+import job
 from anatomy import benchmarks, tables
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -370,3 +373,18 @@ def test_killed_and_continued_ends_in_the_same_study(finished: Path, tmp_path: P
     assert digests(folder) == digests(finished)
     numbers = f"{STUDY}/numbers.json"
     assert (folder / numbers).read_text() == (finished / numbers).read_text()
+
+
+def test_the_scheduler_is_woken_once_however_often_it_asks() -> None:
+    """Snakemake 9.27 would start one more endless chain of timers with every finished job."""
+    job.resolve(f"{STUDY}/numbers.json", [ROOT / "tests/tiny/config.yaml"])  # which reads the rules
+    from snakemake.scheduling.job_scheduler import (
+        JobScheduler,  # after Snakemake itself, whose modules are tangled
+    )
+
+    scheduler = SimpleNamespace(_open_jobs=threading.Semaphore(0))
+    for _ in range(2):
+        for _ in range(5):
+            JobScheduler._schedule_reevalutation(scheduler, 0.05)
+        assert scheduler._open_jobs.acquire(timeout=5)
+        assert not scheduler._open_jobs.acquire(timeout=0.3)
