@@ -48,8 +48,7 @@ def main(job: Any, report: Any) -> None:
                 axes.set_ylabel("pass@k")
             if row == len(benchmarks) - 1:
                 axes.set_xlabel("k (samples)")
-    handles, labels = grid[0][0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=len(arms))
+    plotting.legend(figure, grid)
     plotting.save(figure, job.output)
 
 
@@ -71,6 +70,7 @@ def _mark(axes: Any, crossover: Any, panel: Any, benchmark: str, target: str) ->
             va="top",
             fontsize=7,
             color="#333333",
+            bbox={"facecolor": "white", "alpha": 0.8, "pad": 0.5, "lw": 0},
         )
 
 

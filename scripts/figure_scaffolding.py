@@ -27,6 +27,7 @@ def main(job: Any, report: Any) -> None:
                 style = plotting.look(place)
                 axes.plot(log["step"], log[name], color=style["color"], ls=style["linestyle"])
         axes.set_ylim(bottom=0)
+        axes.xaxis.get_major_locator().set_params(integer=True)
         axes.set_xlabel("step of stage 2")
         axes.set_title(label, loc="left")
     for row, benchmark in enumerate(benchmarks, start=1):

@@ -632,6 +632,7 @@ def extra_file(
         {
             **{field.name: None if field.nullable else 0 for field in schema},
             "problem": problem,
+            "condition": "plain",
             "n": n,
             "answer": answer,
             "derivation": derivation,

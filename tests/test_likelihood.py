@@ -49,7 +49,7 @@ class Files:
         """rows: problem, sample, verdict."""
         path = self.folder / f"verdicts-{len(self.verdicts)}.parquet"
         frame = pd.DataFrame(rows, columns=["problem", "sample", "verdict"])
-        rest = {"answer": None, "derivation_right": None, "first_bad_line": None}
+        rest = {"condition": "plain", "answer": None, "derivation_right": None, "first_bad_line": None}
         tables.write(path, "verdicts", [{**row, **rest} for row in frame.to_dict("records")])
         self.verdicts.append({"path": str(path), "arm": arm, "seed": seed, "benchmark": benchmark})
 

@@ -109,8 +109,8 @@ def test_a_change_in_unreachable_code_is_not(scripts: Path, name: str) -> None:
 def test_expensive_jobs_do_not_depend_on_the_analysis(scripts: Path) -> None:
     analysis = {path.stem for path in (scripts / "anatomy" / "analyses").glob("[!_]*.py")}
     analysis |= {"analysis", "inference", "likelihood", "passk", "reporting", "counting"}
-    analysis -= {"training"}  # the name of a module of the library too
-    jobs = "world pretrain distill train match sample grade score"
+    analysis -= {"training", "screening"}  # names of modules of the library too
+    jobs = "world pretrain distill train finetune match sample probe grade score"
     for script in jobs.split():
         found = reached(scripts / f"{script}.py")
         assert not found & (analysis | {"config", "provenance"}), (script, found)
@@ -142,7 +142,8 @@ def test_the_place_of_the_code_does_not_matter(scripts: Path, monkeypatch: pytes
 
 
 def counts(path: Path, answer: int) -> Path:
-    row = {"problem": "p", "n": 8, "derivation": None, "malformed": 0, "truncated": 0, "tokens": 80}
+    row = {"problem": "p", "condition": "plain", "n": 8, "derivation": None, "chain": None}
+    row |= {"malformed": 0, "truncated": 0, "tokens": 80}
     tables.write(path, "counts", [row | {"answer": answer, "entropy": None, "temperature": 1.0}])
     return path
 
@@ -156,7 +157,7 @@ def test_a_table_is_known_by_its_content(tmp_path: Path) -> None:
 
 def test_a_table_is_known_without_reading_its_data(tmp_path: Path) -> None:
     path = tmp_path / "samples.parquet"
-    sample = {"problem": "p", "tokens": 1, "finish_reason": "stop", "logprob": 0.0}
+    sample = {"problem": "p", "condition": "plain", "tokens": 1, "finish_reason": "stop", "logprob": 0.0}
     sample |= {"entropy": None, "temperature": 1.0}
     tables.write(path, "samples", [sample | {"sample": i, "completion": f"{i * 7919}"} for i in range(5000)])
     before = provenance.content(path)
