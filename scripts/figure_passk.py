@@ -62,7 +62,7 @@ def _mark(axes: Any, crossover: Any, panel: Any, benchmark: str, target: str) ->
         axes.axvline(at, color="#555555", lw=0.7, ls="--", zorder=0)
         axes.annotate(
             f"k = {at:.1f}",
-            (at, 1.0),
+            (at, 0.6),  # below the curves where they are at the top
             xycoords=axes.get_xaxis_transform(),
             xytext=(-3, -1),
             textcoords="offset points",
