@@ -12,11 +12,11 @@ from job import run
 def main(job: Any, report: Any) -> None:
     p = job.params
     problems = list(tables.records(job.input.problems, "problems"))
-    numbered = [name.removesuffix("s") + "-" for name in p.conditions if name == scaffold.SUBPROBLEMS]
+    linked = scaffold.SUBPROBLEMS in p.conditions
     prompts = [
         engine.Prompt(row["problem"], row["prompt"], row["condition"])
         for row in tables.records(job.input.prompts, "prompts")
-        if row["condition"] in p.conditions or row["condition"].startswith(tuple(numbered))
+        if row["condition"] in p.conditions or (linked and scaffold.link_number(row["condition"]))
     ]
     settings = dict(p.sampling)
     if job.input.temperature:

@@ -122,10 +122,7 @@ def crossed(values: ArrayLike, level: float = 0.95) -> Contrast:
     ``crossed_interval``, also in what is raised.
     """
     table = _table(values)
-    of_seed, of_problem, residual = _mean_squares(table)
-    part = max(of_seed - min(residual, of_problem), 0.0) / table.size
-    error = Spread(part, max(len(table) - 1, 1), of_problem / table.size, table.shape[1] - 1)
-    return _effect(float(table.mean()), error, level)
+    return _effect(float(table.mean()), _crossed_error(table), level)
 
 
 def contrast(one: ArrayLike, two: ArrayLike, level: float = 0.95) -> Contrast:
@@ -160,12 +157,14 @@ def crossed_interval(values: ArrayLike, level: float = 0.95) -> tuple[float, flo
     Source: Owen 2007 (The pigeonhole bootstrap, arXiv 0712.1111), section 2.
     """
     table = _table(values)
-    seeds, problems = table.shape
+    mean, half = float(table.mean()), _crossed_error(table).half((1 - level) / 2)
+    return mean, mean - half, mean + half
+
+
+def _crossed_error(table: Floats) -> Spread:
     of_seed, of_problem, residual = _mean_squares(table)
     part = max(of_seed - min(residual, of_problem), 0.0) / table.size
-    mean = float(table.mean())
-    half = Spread(part, max(seeds - 1, 1), of_problem / table.size, problems - 1).half((1 - level) / 2)
-    return mean, mean - half, mean + half
+    return Spread(part, max(len(table) - 1, 1), of_problem / table.size, table.shape[1] - 1)
 
 
 def ratio(
