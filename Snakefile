@@ -5,10 +5,14 @@ from snakemake.utils import min_version
 min_version("9.0")
 
 
-configfile: "config/embedded.yaml"
+# A study's configuration stands for itself: nothing of another one is mixed in.
+if not workflow.overwrite_configfiles:
+
+    configfile: "config/embedded.yaml"
 
 
 include: "rules/common.smk"
+include: "rules/download.smk"
 include: "rules/data.smk"
 include: "rules/scaffold.smk"
 include: "rules/train.smk"

@@ -14,8 +14,8 @@ rule table:
         "../envs/analysis.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=30,
+        mem_mb=growing(2000),
+        runtime=growing(30),
     params:
         analysis=analysis_of,
         sources=lambda wildcards: sources("tables", wildcards.table),

@@ -13,7 +13,7 @@ from snakemake.io import _IOFile
 from snakemake.scheduling.job_scheduler import JobScheduler
 
 from anatomy import config as settings
-from anatomy import provenance, scaffold
+from anatomy import planning, provenance, scaffold
 from anatomy.errors import AnatomyError
 
 # A waiting thread must not take the core of the job beside it.
@@ -31,7 +31,9 @@ except AnatomyError as error:
 R = f"results/{STUDY.name}"
 F = f"figures/{STUDY.name}"
 WORLD = [b.benchmark for b in STUDY.benchmarks.values() if b.source == "world"]
-SHARDS = range(config["sampling"]["shards"])
+ENGINE = config["sampling"]["engine"]
+# The environment of jobs that sample; what only loads a model is done with transformers in any study.
+ENGINE_ENV = "../envs/vllm.yaml" if ENGINE == "vllm" else "../envs/train.yaml"
 
 
 async def never_newer(file, time):
@@ -80,11 +82,13 @@ def clear_stale_locks():
     return held
 
 
-RUNNING = clear_stale_locks()
+# A job's own Snakemake, on another node perhaps, leaves the locks of the one that sent it alone.
+RUNNING = clear_stale_locks() if workflow.is_main_process else None
 
 
 wildcard_constraints:
     benchmark="|".join(STUDY.benchmarks),
+    template="|".join(path.stem for path in (ROOT / "config/templates").glob("*.yaml")),
     arm="|".join(STUDY.arms),
     model="|".join([*STUDY.models, *STUDY.runs]),
     run="|".join(STUDY.runs) or "none",
@@ -112,6 +116,8 @@ def stamp(rule, *scripts):
         named = dict(wildcards)
         if "table" in named:
             named["analysis"] = analysis_of(wildcards)
+        if "figure" in named:
+            named["draws"] = drawn_by(wildcards)
         inputs = workflow.get_rule(rule).expand_input(named)[0]
         return provenance.stamp(
             [ROOT / script.format(**named) for script in scripts],
@@ -127,6 +133,12 @@ def models_from(source):
     return "|".join(named) or "none"
 
 
+def benchmarks_from(source):
+    """Return a constraint on wildcards: the benchmarks of a source."""
+    named = [row.benchmark for row in STUDY.benchmarks.values() if row.source == source]
+    return "|".join(named) or "none"
+
+
 def runs_that(reinforced):
     """Return a constraint on wildcards: the runs of reinforcement learning, or the others."""
     named = [run for run in STUDY.runs if STUDY.reinforced(run) == reinforced]
@@ -138,31 +150,115 @@ def models_folder(model, seed):
 
 
 def arm_model(wildcards):
-    return models_folder(STUDY.arms[wildcards.arm].model, wildcards.seed)
+    return models_folder(model_name(wildcards), wildcards.seed)
 
 
-def template_file(benchmark):
-    return f"config/templates/{STUDY.benchmarks[benchmark].template}.yaml"
+def template_file(template):
+    return f"config/templates/{template}.yaml"
 
 
 def arm_template(wildcards):
-    return template_file(wildcards.benchmark)
+    return template_file(STUDY.template(wildcards.arm, wildcards.benchmark))
+
+
+def prompts_file(benchmark, template):
+    return f"{R}/prompts/{benchmark}/{template}.parquet"
+
+
+def arm_prompts(wildcards):
+    template = STUDY.template(wildcards.arm, wildcards.benchmark)
+    return prompts_file(wildcards.benchmark, template)
 
 
 def conditions(wildcards):
-    """Return the conditions whose prompts a benchmark needs."""
-    if STUDY.benchmarks[wildcards.benchmark].source == "hub":
+    """Return the conditions whose prompts a benchmark needs in a template; of one that is not sampled, all."""
+    arms = [
+        arm
+        for arm in STUDY.arms.values()
+        if wildcards.benchmark in STUDY.tests_of(arm.arm)
+        and STUDY.template(arm.arm, wildcards.benchmark) == wildcards.template
+    ]
+    real = STUDY.benchmarks[wildcards.benchmark].source == "hub"
+    if real and not arms:
         return ["plain", *scaffold.GIVEN, scaffold.SUBPROBLEMS, *scaffold.PARTIAL]
     used = {
         condition
-        for arm in STUDY.arms.values()
-        if wildcards.benchmark in STUDY.tests_of(arm.arm)
+        for arm in arms
         for condition in (
             arm.condition,
             *(STUDY.probes if wildcards.benchmark in arm.probed else []),
         )
     }
     return sorted({"plain", *scaffold.PARTIAL, *used} - {scaffold.OWN})
+
+
+def shards_of(arm, benchmark):
+    """Return the numbers of the shards in which an arm is sampled on a benchmark."""
+    return range(planning.shards(STUDY, arm, benchmark))
+
+
+def shard_files(table, arm, seed, benchmark):
+    folder = f"{R}/{table}/{arm}/seed-{seed}/{benchmark}"
+    return [
+        f"{folder}/shard-{shard:03d}.parquet" for shard in shards_of(arm, benchmark)
+    ]
+
+
+# What a job asks for. Small models take what the rule says; those of the hub what their size asks for.
+
+
+def arm_gpus(wildcards):
+    return STUDY.root(STUDY.arms[wildcards.arm].model).gpus
+
+
+def run_nodes(wildcards):
+    return max(run_row(wildcards).nodes, 1)
+
+
+def run_gpus_of_node(wildcards):
+    return run_row(wildcards).gpus
+
+
+def run_gpus(wildcards):
+    return run_row(wildcards).gpus * run_nodes(wildcards)
+
+
+def cores(gpus):
+    """Return an input function: the cores of a job with so many GPUs; one core without."""
+
+    def of(wildcards):
+        return max(1, gpus(wildcards) * config.get("scale", {}).get("cores_per_gpu", 0))
+
+    return of
+
+
+def holding(model):
+    """Return a resource function: MB of main memory for a job that holds a model, more with each attempt."""
+    return lambda wildcards, attempt: (
+        attempt * planning.model_memory(STUDY, model(wildcards))
+    )
+
+
+def model_name(wildcards):
+    return STUDY.arms[wildcards.arm].model
+
+
+def training_memory(wildcards, attempt):
+    return attempt * planning.training_memory(STUDY, wildcards.run)
+
+
+def growing(amount):
+    """Return a resource function: an amount that grows with each attempt."""
+    return lambda wildcards, attempt: amount * attempt
+
+
+def sampling_time(wildcards, attempt):
+    """Return minutes: twice what the plan expects of a shard, more with each attempt."""
+    return attempt * planning.shard_minutes(STUDY, wildcards.arm, wildcards.benchmark)
+
+
+def training_time(wildcards, attempt):
+    return attempt * planning.training_minutes(STUDY, wildcards.run)
 
 
 def written_annotations(wildcards):
@@ -272,13 +368,9 @@ def verdict_sources(texts, benchmarks):
     """Yield the verdicts on each text that is an arm's, once."""
     arms = dict.fromkeys(text for _, text in texts if text != "gold")
     for source in counts_sources(arms, benchmarks):
-        folder = source["path"].replace(f"{R}/counts/", f"{R}/verdicts/")
-        for shard in SHARDS:
-            yield {
-                **source,
-                "kind": "verdicts",
-                "path": f"{folder.removesuffix('.parquet')}/shard-{shard:03d}.parquet",
-            }
+        names = source["arm"], source["seed"], source["benchmark"]
+        for path in shard_files("verdicts", *names):
+            yield {**source, "kind": "verdicts", "path": path}
 
 
 def sources(kind, name):
@@ -331,6 +423,11 @@ def artifact(wildcards):
     return STUDY.artifacts["tables"][wildcards.table]
 
 
+def drawn_by(wildcards):
+    """Return the name of the script that draws a figure."""
+    return STUDY.artifacts["figures"][wildcards.figure].get("draws", wildcards.figure)
+
+
 def analysis_of(wildcards):
     """Return the name of the module that makes a table."""
     return artifact(wildcards).get("analysis", wildcards.table)
@@ -370,11 +467,16 @@ def figure_files():
 
 
 def benchmark_files():
-    return expand(f"{R}/prompts/{{benchmark}}.parquet", benchmark=STUDY.real)
+    return [
+        prompts_file(name, template)
+        for name in STUDY.real
+        for template in sorted(STUDY.templates(name))
+    ]
 
 
 def paper_pdf():
-    return f"paper/{STUDY.name}.pdf"
+    """Return the study's paper, if it has one."""
+    return f"paper/{STUDY.name}.pdf" if config.get("paper") else []
 
 
 # Params and inputs of single rules, in the order data flows.
@@ -386,7 +488,13 @@ def benchmark_row(wildcards):
 
 def local_file(wildcards):
     folder = config.get("benchmarks_folder")
-    return f"{folder}/{wildcards.benchmark}/test.jsonl" if folder else []
+    if folder:
+        return f"{folder}/{wildcards.benchmark}/test.jsonl"
+    return f"{R}/downloads/{wildcards.benchmark}.jsonl"
+
+
+def whole_problems(wildcards):
+    return f"{R}/problems/{benchmark_row(wildcards).taken_from}.parquet"
 
 
 def hub_source(wildcards):
@@ -445,7 +553,16 @@ def start_folder(wildcards):
 
 
 def run_template(wildcards):
-    return template_file(run_row(wildcards).benchmark)
+    return template_file(STUDY.run_template(wildcards.run))
+
+
+def run_prompts(wildcards):
+    return prompts_file(run_row(wildcards).benchmark, STUDY.run_template(wildcards.run))
+
+
+def distilled_prompts(wildcards):
+    benchmark = model_row(wildcards).benchmark
+    return prompts_file(benchmark, STUDY.benchmarks[benchmark].template)
 
 
 def failed_counts(wildcards):
@@ -467,10 +584,8 @@ def taught(table):
 
     def files(wildcards):
         row = model_row(wildcards)
-        folder = f"{R}/{table}/{row.teacher}/seed-{STUDY.seeds(row.teacher)[0]}"
-        return [
-            f"{folder}/{row.benchmark}/shard-{shard:03d}.parquet" for shard in SHARDS
-        ]
+        seed = STUDY.seeds(row.teacher)[0]
+        return shard_files(table, row.teacher, seed, row.benchmark)
 
     return files
 
@@ -482,11 +597,13 @@ def reinforcement(wildcards):
     return {**preset, "algorithm": run.algorithm, "steps": run.steps}
 
 
+def context(wildcards):
+    """Return how many positions an arm's model has; 0 where it tells itself."""
+    return STUDY.root(model_name(wildcards)).context
+
+
 def sampling(wildcards):
-    names = ("temperature", "top_p", "max_new_tokens")
-    settings = {name: config["sampling"][name] for name in names}
-    temperature = STUDY.temperature(wildcards.arm)
-    return settings if temperature is None else {**settings, "temperature": temperature}
+    return STUDY.sampling(wildcards.arm)
 
 
 def temperature_file(wildcards):
@@ -514,19 +631,32 @@ def disagreeing_counts(wildcards):
 
 
 def shards(table):
-    return expand(
-        f"{R}/{table}/{{{{arm}}}}/seed-{{{{seed}}}}/{{{{benchmark}}}}/shard-{{shard:03d}}.parquet",
-        shard=SHARDS,
+    """Return an input function: all shards of an arm on a benchmark."""
+    return lambda wildcards: shard_files(
+        table, wildcards.arm, wildcards.seed, wildcards.benchmark
     )
 
 
 def scored_texts(wildcards):
     if wildcards.text == "gold":
         return []
-    folder = f"{R}/samples/{wildcards.text}/seed-{wildcards.text_seed}"
-    return [
-        f"{folder}/{wildcards.benchmark}/shard-{shard:03d}.parquet" for shard in SHARDS
-    ]
+    return shard_files(
+        "samples", wildcards.text, wildcards.text_seed, wildcards.benchmark
+    )
+
+
+def scored_prompts(wildcards):
+    arm = wildcards.scorer if wildcards.text == "gold" else wildcards.text
+    template = STUDY.template(arm, wildcards.benchmark)
+    return prompts_file(wildcards.benchmark, template)
+
+
+def scorer_model(wildcards):
+    return STUDY.arms[wildcards.scorer].model
+
+
+def scorer_gpus(wildcards):
+    return STUDY.root(scorer_model(wildcards)).gpus
 
 
 def text_condition(wildcards):

@@ -16,8 +16,8 @@ rule world:
         "../envs/analysis.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=10,
+        mem_mb=growing(1000),
+        runtime=growing(10),
     params:
         seed=config["seed"],
         benchmark=lambda wildcards: wildcards.benchmark,
@@ -40,21 +40,48 @@ rule benchmark:
     benchmark:
         f"{R}/benchmarks/benchmark/{{benchmark}}.tsv"
     wildcard_constraints:
-        benchmark="|".join(STUDY.real) or "none",
+        benchmark=benchmarks_from("hub"),
     conda:
         "../envs/analysis.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=30,
+        mem_mb=growing(2000),
+        runtime=growing(30),
     params:
         benchmark=lambda wildcards: wildcards.benchmark,
         sha256=lambda wildcards: benchmark_row(wildcards).sha256,
-        hub=hub_source,
         fields=field_names,
         stamp=stamp("benchmark", "scripts/benchmark.py"),
     script:
         "../scripts/benchmark.py"
+
+
+rule split:
+    input:
+        whole_problems,
+    output:
+        f"{R}/problems/{{benchmark}}.parquet",
+    log:
+        f"{R}/logs/split/{{benchmark}}.log",
+    benchmark:
+        f"{R}/benchmarks/split/{{benchmark}}.tsv"
+    wildcard_constraints:
+        benchmark=benchmarks_from("split"),
+    conda:
+        "../envs/analysis.yaml"
+    threads: 1
+    resources:
+        mem_mb=growing(1000),
+        runtime=growing(10),
+    params:
+        seed=config["seed"],
+        benchmark=lambda wildcards: wildcards.benchmark,
+        taken_from=lambda wildcards: benchmark_row(wildcards).taken_from,
+        problems=lambda wildcards: benchmark_row(wildcards).problems,
+        side=lambda wildcards: benchmark_row(wildcards).side,
+        stamp=stamp("split", "scripts/split.py"),
+    script:
+        "../scripts/split.py"
 
 
 rule annotate:
@@ -69,13 +96,13 @@ rule annotate:
     benchmark:
         f"{R}/benchmarks/annotate/{{benchmark}}.tsv"
     wildcard_constraints:
-        benchmark="|".join(STUDY.real) or "none",
+        benchmark=benchmarks_from("hub"),
     conda:
         "../envs/analysis.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=720,
+        mem_mb=growing(2000),
+        runtime=growing(720),
     params:
         endpoint=config["annotations"]["endpoint"],
         # Every response is kept here; no output, so that an interrupted job goes on from it.

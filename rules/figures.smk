@@ -14,13 +14,14 @@ rule figure:
         "../envs/analysis.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=10,
+        mem_mb=growing(1000),
+        runtime=growing(10),
     params:
+        draws=drawn_by,
         arms=lambda wildcards: {
             arm: STUDY.arms[arm].label
             for arm in STUDY.arms_of(STUDY.artifacts["figures"][wildcards.figure])
         },
-        stamp=stamp("figure", "scripts/figure_{figure}.py"),
+        stamp=stamp("figure", "scripts/figure_{draws}.py"),
     script:
-        "../scripts/figure_{wildcards.figure}.py"
+        "../scripts/figure_{params.draws}.py"

@@ -5,7 +5,7 @@ rule grade:
     input:
         samples=f"{R}/samples/{{arm}}/seed-{{seed}}/{{benchmark}}/{{piece}}.parquet",
         problems=f"{R}/problems/{{benchmark}}.parquet",
-        prompts=f"{R}/prompts/{{benchmark}}.parquet",
+        prompts=arm_prompts,
     output:
         f"{R}/verdicts/{{arm}}/seed-{{seed}}/{{benchmark}}/{{piece}}.parquet",
     log:
@@ -16,8 +16,8 @@ rule grade:
         "../envs/analysis.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=30,
+        mem_mb=growing(2000),
+        runtime=growing(30),
     params:
         grader=lambda wildcards: STUDY.benchmarks[wildcards.benchmark].grader,
         stamp=stamp("grade", "scripts/grade.py"),
@@ -39,10 +39,10 @@ rule count:
         "../envs/analysis.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=10,
+        mem_mb=growing(1000),
+        runtime=growing(10),
     params:
-        n=lambda wildcards: STUDY.samples(wildcards.benchmark),
+        n=lambda wildcards: STUDY.samples(wildcards.benchmark, wildcards.arm),
         stamp=stamp("count", "scripts/count.py"),
     script:
         "../scripts/count.py"

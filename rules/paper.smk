@@ -14,8 +14,8 @@ rule collect:
         "../envs/analysis.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=10,
+        mem_mb=growing(1000),
+        runtime=growing(10),
     params:
         tables=STUDY.artifacts["tables"],
         stamp=stamp("collect", "scripts/collect.py"),
@@ -38,8 +38,8 @@ rule typeset:
         "../envs/paper.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=10,
+        mem_mb=growing(1000),
+        runtime=growing(10),
     params:
         study=STUDY.name,
         stamp=stamp("typeset", "scripts/typeset.py"),

@@ -4,7 +4,7 @@
 rule match:
     input:
         model=arm_model,
-        prompts=f"{R}/prompts/{{benchmark}}.parquet",
+        prompts=arm_prompts,
         counts=matched_counts,
     output:
         f"{R}/temperatures/{{arm}}/seed-{{seed}}/{{benchmark}}.json",
@@ -14,10 +14,12 @@ rule match:
         f"{R}/benchmarks/match/{{arm}}/seed-{{seed}}/{{benchmark}}.tsv"
     conda:
         "../envs/train.yaml"
-    threads: 1
+    threads: cores(arm_gpus)
     resources:
-        mem_mb=3000,
-        runtime=60,
+        gpu=arm_gpus,
+        nodes=1,
+        mem_mb=holding(model_name),
+        runtime=growing(60),
     params:
         key=lambda wildcards: [
             config["seed"],
@@ -38,7 +40,7 @@ rule match:
 rule sample:
     input:
         model=arm_model,
-        prompts=f"{R}/prompts/{{benchmark}}.parquet",
+        prompts=arm_prompts,
         temperature=temperature_file,
     output:
         f"{R}/samples/{{arm}}/seed-{{seed}}/{{benchmark}}/shard-{{shard}}.parquet",
@@ -47,20 +49,25 @@ rule sample:
     benchmark:
         f"{R}/benchmarks/sample/{{arm}}/seed-{{seed}}/{{benchmark}}/shard-{{shard}}.tsv"
     conda:
-        "../envs/train.yaml"
-    threads: 1
+        ENGINE_ENV
+    threads: cores(arm_gpus)
     resources:
-        mem_mb=3000,
-        runtime=60,
+        gpu=arm_gpus,
+        nodes=1,
+        mem_mb=holding(model_name),
+        runtime=sampling_time,
     params:
         key=lambda wildcards: [config["seed"], wildcards.arm, int(wildcards.seed)],
         condition=lambda wildcards: STUDY.arms[wildcards.arm].condition,
         checkpoint=lambda wildcards: STUDY.checkpoint(wildcards.arm),
-        n=lambda wildcards: STUDY.samples(wildcards.benchmark),
+        engine=ENGINE,
+        options=config["sampling"].get("options", {}),
+        context=context,
+        n=lambda wildcards: STUDY.samples(wildcards.benchmark, wildcards.arm),
         rows=config["sampling"]["rows"],
         sampling=sampling,
         shard=lambda wildcards: int(wildcards.shard),
-        shards=len(SHARDS),
+        shards=lambda wildcards: len(shards_of(wildcards.arm, wildcards.benchmark)),
         disagreeing=False,
         stamp=stamp("sample", "scripts/sample.py"),
     script:
@@ -70,7 +77,7 @@ rule sample:
 use rule sample as resample with:
     input:
         model=arm_model,
-        prompts=f"{R}/prompts/{{benchmark}}.parquet",
+        prompts=arm_prompts,
         temperature=temperature_file,
         counts=disagreeing_counts,
     output:
@@ -91,6 +98,9 @@ use rule sample as resample with:
         ],
         condition=lambda wildcards: STUDY.arms[wildcards.arm].condition,
         checkpoint=lambda wildcards: STUDY.checkpoint(wildcards.arm),
+        engine=ENGINE,
+        options=config["sampling"].get("options", {}),
+        context=context,
         n=config["sampling"]["extra"],
         rows=config["sampling"]["rows"],
         sampling=sampling,
@@ -103,7 +113,7 @@ use rule sample as resample with:
 rule probe:
     input:
         model=arm_model,
-        prompts=f"{R}/prompts/{{benchmark}}.parquet",
+        prompts=arm_prompts,
         problems=f"{R}/problems/{{benchmark}}.parquet",
         template=arm_template,
         temperature=temperature_file,
@@ -114,16 +124,21 @@ rule probe:
     benchmark:
         f"{R}/benchmarks/probe/{{arm}}/seed-{{seed}}/{{benchmark}}.tsv"
     conda:
-        "../envs/train.yaml"
-    threads: 1
+        ENGINE_ENV
+    threads: cores(arm_gpus)
     resources:
-        mem_mb=3000,
-        runtime=60,
+        gpu=arm_gpus,
+        nodes=1,
+        mem_mb=holding(model_name),
+        runtime=sampling_time,
     params:
         key=lambda wildcards: [config["seed"], wildcards.arm, int(wildcards.seed)],
         conditions=STUDY.probes,
         checkpoint=lambda wildcards: STUDY.checkpoint(wildcards.arm),
         grader=lambda wildcards: STUDY.benchmarks[wildcards.benchmark].grader,
+        engine=ENGINE,
+        options=config["sampling"].get("options", {}),
+        context=context,
         n=config["sampling"]["probes"]["n"],
         rows=config["sampling"]["rows"],
         sampling=sampling,

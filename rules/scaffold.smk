@@ -4,20 +4,20 @@
 rule scaffold:
     input:
         problems=f"{R}/problems/{{benchmark}}.parquet",
-        template=arm_template,
+        template="config/templates/{template}.yaml",
         annotations=annotations,
     output:
-        f"{R}/prompts/{{benchmark}}.parquet",
+        f"{R}/prompts/{{benchmark}}/{{template}}.parquet",
     log:
-        f"{R}/logs/scaffold/{{benchmark}}.log",
+        f"{R}/logs/scaffold/{{benchmark}}/{{template}}.log",
     benchmark:
-        f"{R}/benchmarks/scaffold/{{benchmark}}.tsv"
+        f"{R}/benchmarks/scaffold/{{benchmark}}/{{template}}.tsv"
     conda:
         "../envs/analysis.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=10,
+        mem_mb=growing(1000),
+        runtime=growing(10),
     params:
         conditions=conditions,
         stamp=stamp("scaffold", "scripts/scaffold.py"),

@@ -3,10 +3,8 @@
 
 rule score:
     input:
-        model=lambda wildcards: models_folder(
-            STUDY.arms[wildcards.scorer].model, wildcards.seed
-        ),
-        prompts=f"{R}/prompts/{{benchmark}}.parquet",
+        model=lambda wildcards: models_folder(scorer_model(wildcards), wildcards.seed),
+        prompts=scored_prompts,
         problems=f"{R}/problems/{{benchmark}}.parquet",
         texts=scored_texts,
     output:
@@ -17,10 +15,12 @@ rule score:
         f"{R}/benchmarks/score/{{scorer}}/seed-{{seed}}/{{text}}/seed-{{text_seed}}/{{benchmark}}.tsv"
     conda:
         "../envs/train.yaml"
-    threads: 1
+    threads: cores(scorer_gpus)
     resources:
-        mem_mb=3000,
-        runtime=60,
+        gpu=scorer_gpus,
+        nodes=1,
+        mem_mb=holding(scorer_model),
+        runtime=growing(60),
     params:
         checkpoint=lambda wildcards: STUDY.checkpoint(wildcards.scorer),
         condition=text_condition,

@@ -16,13 +16,13 @@ rule pretrain:
         "../envs/train.yaml"
     threads: 1
     resources:
-        mem_mb=3000,
-        runtime=60,
+        mem_mb=growing(3000),
+        runtime=growing(60),
     params:
         name=lambda wildcards: wildcards.model,
         seed=lambda wildcards: int(wildcards.seed),
         study_seed=config["seed"],
-        steps=config["world"]["steps"],
+        steps=config.get("world", {}).get("steps"),
         mixture=lambda wildcards: supervised_preset(wildcards)["mixture"],
         shape=shape,
         config=supervised,
@@ -35,7 +35,7 @@ rule pretrain:
 rule distill:
     input:
         start=start_folder,
-        prompts=lambda wildcards: f"{R}/prompts/{model_row(wildcards).benchmark}.parquet",
+        prompts=distilled_prompts,
         samples=taught("samples"),
         verdicts=taught("verdicts"),
     output:
@@ -51,8 +51,8 @@ rule distill:
         "../envs/train.yaml"
     threads: 1
     resources:
-        mem_mb=3000,
-        runtime=60,
+        mem_mb=growing(3000),
+        runtime=growing(60),
     params:
         name=lambda wildcards: wildcards.model,
         seed=lambda wildcards: int(wildcards.seed),
@@ -68,7 +68,7 @@ rule train:
     input:
         start=start_folder,
         problems=lambda wildcards: f"{R}/problems/{run_row(wildcards).benchmark}.parquet",
-        prompts=lambda wildcards: f"{R}/prompts/{run_row(wildcards).benchmark}.parquet",
+        prompts=run_prompts,
         template=run_template,
         failed=failed_counts,
     output:
@@ -82,11 +82,13 @@ rule train:
         run=runs_that(reinforced=True),
     priority: 10  # the longest jobs first, so that sampling fills the other cores
     conda:
-        "../envs/train.yaml"
-    threads: 1
+        ENGINE_ENV
+    threads: cores(run_gpus_of_node)
     resources:
-        mem_mb=3000,
-        runtime=120,
+        gpu=run_gpus,
+        nodes=run_nodes,
+        mem_mb=training_memory,
+        runtime=training_time,
     params:
         run=lambda wildcards: wildcards.run,
         seed=lambda wildcards: int(wildcards.seed),
@@ -110,7 +112,7 @@ rule finetune:
     input:
         start=start_folder,
         problems=lambda wildcards: f"{R}/problems/{run_row(wildcards).benchmark}.parquet",
-        prompts=lambda wildcards: f"{R}/prompts/{run_row(wildcards).benchmark}.parquet",
+        prompts=run_prompts,
         failed=failed_counts,
     output:
         model=directory(f"{R}/models/{{run}}/seed-{{seed}}"),
@@ -124,10 +126,12 @@ rule finetune:
     priority: 10
     conda:
         "../envs/train.yaml"
-    threads: 1
+    threads: cores(run_gpus_of_node)
     resources:
-        mem_mb=3000,
-        runtime=60,
+        gpu=run_gpus,
+        nodes=run_nodes,
+        mem_mb=training_memory,
+        runtime=training_time,
     params:
         run=lambda wildcards: wildcards.run,
         seed=lambda wildcards: int(wildcards.seed),

@@ -122,8 +122,8 @@ def test_numbers_and_lists_in_cells(project: Project) -> None:
 
 def test_steps_and_checkpoints(project: Project) -> None:
     project.add("runs", "grpo", run="new", checkpoints="4,2", steps="10", tokens="5000")
-    for step in ("last", "2", "10", "tokens"):
-        project.add("arms", "grpo", arm=f"at-{step}", model="new", step=step)
+    for step, benchmark in (("last", "easy"), ("2", "easy"), ("10", "hard"), ("tokens", "easy")):
+        project.add("arms", "grpo", arm=f"at-{step}", model="new", step=step, benchmarks=benchmark)
     project.put("models", "base", "steps", "700")
     study = project.load()
     arms = ["at-last", "at-2", "at-10", "at-tokens", "base"]
@@ -134,7 +134,10 @@ def test_steps_and_checkpoints(project: Project) -> None:
 def test_temperatures(project: Project) -> None:
     set_key(project.settings, "sampling.temperature", 0.9)
     for arm, temperature in (("default", "-"), ("own", "0.25"), ("greedy", "0"), ("found", "match:base")):
-        project.add("arms", "grpo", arm=arm, temperature=temperature, benchmarks="hard")
+        project.add("arms", "grpo", arm=arm, temperature=temperature, benchmarks="easy,hard")
+        project.put("arms", arm, "base", "-")
+    project.put("arms", "grpo", "benchmarks", "long,seen")
+    project.put("arms", "found", "benchmarks", "easy")
     study = project.load()
     arms = ["base", "default", "own", "greedy", "found"]
     assert [study.temperature(arm) for arm in arms] == [0.9, 0.9, 0.25, 0.0, None]
@@ -143,7 +146,8 @@ def test_temperatures(project: Project) -> None:
 
 def test_benchmarks_of_an_arm_are_by_default_the_studys_tests(project: Project) -> None:
     for arm, benchmarks in (("all", "-"), ("one", "seen"), ("trained", "train,hard")):
-        project.add("arms", "grpo", arm=arm, benchmarks=benchmarks)
+        project.add("runs", "grpo", run=f"for-{arm}")  # each its own model, so that nothing is sampled twice
+        project.add("arms", "grpo", arm=arm, model=f"for-{arm}", benchmarks=benchmarks)
     study = project.load()
     assert study.tests_of("all") == study.tests == ["easy", "hard", "long", "seen", "ladder", "unsolved"]
     assert study.tests_of("one") == ["seen"] and study.tests_of("trained") == ["train", "hard"]
@@ -153,7 +157,129 @@ def test_a_benchmark_may_have_a_number_of_completions_of_its_own(project: Projec
     project.settings["sampling"]["n"] = 64
     project.put("benchmarks", "train", "n", "3")
     study = project.load()
-    assert [study.samples(benchmark) for benchmark in ("hard", "seen", "aime24", "train")] == [64, 64, 64, 3]
+    assert [study.samples(benchmark) for benchmark in ("hard", "seen", "math500", "train")] == [64, 64, 64, 3]
+
+
+def test_an_arm_may_have_a_number_of_completions_of_its_own(project: Project) -> None:
+    project.put("benchmarks", "easy", "n", "30")
+    for arm in ("grpo", "base"):
+        project.put("arms", arm, "n", "7")
+    for arm in ("stage1", "student", "teacher"):
+        project.put("arms", arm, "base", "-")
+    project.put("arms", "grpo", "benchmarks", "easy")
+    for row in project.rows("arms")[1:]:
+        if row[0] not in ("grpo", "base"):
+            project.put("arms", row[0], "base", "-")
+    study = project.load()
+    assert [study.samples("easy", arm) for arm in ("grpo", "base", "student", None)] == [7, 7, 30, 30]
+
+
+# What makes a pair a pair ------------------------------------------------------------------------------
+
+
+def test_a_pair_is_sampled_alike(project: Project) -> None:
+    project.settings["presets"]["sampling"] = {"cut": {"max_new_tokens": 50}, "nucleus": {"top_p": 0.9}}
+    for column, cell, what in (
+        ("n", "9", "n on 'easy' is 9"),
+        ("template", "oat", "template on 'easy' is oat"),
+        ("sampling", "cut", "max_new_tokens on 'easy' is 50"),
+        ("sampling", "nucleus", "top_p on 'easy' is 0.9"),
+    ):
+        project.put("arms", "grpo", column, cell)
+        project.refused("arm grpo", what, "'base'", "a pair is sampled alike")
+        project.put("arms", "grpo", column, "-")
+    project.put("arms", "grpo", "temperature", "0.5")
+    project.load()
+
+
+def test_the_same_samples_stand_under_one_name(project: Project) -> None:
+    project.add("arms", "grpo", arm="again", benchmarks="hard", temperature="1.0")
+    project.refused("arm again", "on 'hard'", "the same as arm 'grpo'", "sampled once")
+    project.put("arms", "again", "temperature", "0.7")
+    project.load()
+
+
+def test_a_sampling_preset_replaces_what_it_names(project: Project) -> None:
+    project.settings["presets"]["sampling"] = {"own": {"stop": ["User:"], "temperature": 0.3}}
+    project.put("arms", "guesser", "sampling", "own")
+    study = project.load()
+    usual = project.settings["sampling"]
+    expected = {"temperature": 0.3, "top_p": usual["top_p"], "max_new_tokens": usual["max_new_tokens"]}
+    assert study.sampling("guesser") == {**expected, "stop": ["User:"]}
+    project.put("arms", "guesser", "temperature", "0.8")
+    assert project.load().sampling("guesser")["temperature"] == 0.8
+    assert "temperature" not in project.load().sampling("grpo-matched")
+    project.put("arms", "guesser", "sampling", "none-such")
+    project.refused("arm guesser", "unknown preset of presets.sampling 'none-such'", "own")
+
+
+def test_a_run_goes_back_to_the_model_that_it_began_from(project: Project) -> None:
+    study = project.load()
+    roots = [study.root(name).model for name in ("base", "grpo", "stage2-pss", "student")]
+    assert roots == ["base", "base", "base", "student"]
+
+
+# Models of the hub, and the study at published scale ---------------------------------------------------
+
+
+def published(project: Project) -> Project:
+    project.settings = config.read_yaml(project.root / "config/published.yaml")
+    return project
+
+
+def test_the_published_study_is_valid(project: Project) -> None:
+    study = published(project).load()
+    pairs = {(arm.arm, arm.base) for arm in study.arms.values() if arm.base}
+    for pair in (
+        ("simplerl-7b", "qwen-7b"),
+        ("simplerl-14b", "qwen-14b"),
+        ("simplerl-32b", "qwen-32b"),
+        ("simplerl-llama-8b", "llama-8b"),
+        ("oat-zero-7b-deep", "qwen-math-7b-deep"),
+        ("qwen-math-7b-instruct", "qwen-math-7b"),
+        ("r1-distill-7b", "qwen-math-7b"),
+        ("dapo-32b", "qwen-32b-dapo"),
+        ("sparkle-stage1", "math-base"),
+        ("sparkle-hard", "sparkle-stage1"),
+        ("sparkle-mix", "sparkle-stage1"),
+        ("sparkle-pss", "sparkle-stage1"),
+    ):
+        assert pair in pairs
+    algorithms = {run.algorithm for run in study.runs.values()}
+    assert algorithms == {"grpo", "ppo", "reinforce++", "rloo", "remax", "dapo", "sft"}
+    assert study.exports("omni-grpo") == [150, 300, 450]
+    assert [study.samples("aime24", arm) for arm in ("qwen-7b", "oat-zero-7b-deep", "sparkle-pss")] == [
+        1024,
+        2048,
+        8,
+    ]
+    assert {model.source for model in study.models.values()} == {"hub"}
+    assert [model.model for model in study.models.values() if model.gated] == ["llama-8b"]
+
+
+@pytest.mark.parametrize("column", ["hub_id", "billions", "context", "gpus"])
+def test_a_model_of_the_hub_needs(project: Project, column: str) -> None:
+    published(project).put("models", "qwen-7b", column, "-")
+    project.refused("model qwen-7b", column)
+
+
+def test_a_context_without_room_for_a_prompt(project: Project) -> None:
+    published(project).put("models", "qwen-7b", "context", "4096")
+    project.refused("arm qwen-7b", "max_new_tokens 16384", "'qwen-7b' has 4096 positions")
+
+
+def test_sides_that_are_larger_than_their_whole(project: Project) -> None:
+    published(project).put("benchmarks", "omni-test", "problems", "822")
+    project.refused("benchmark omni-t", "the splits of 'omni' have 2822 problems, and it has 2821")
+    project.put("benchmarks", "omni-test", "problems", "821")
+    project.put("benchmarks", "omni-test", "side", "-")
+    project.refused("benchmark omni-t", "a split has a side")
+
+
+def test_a_column_that_stands_twice(project: Project) -> None:
+    rows = project.rows("models")
+    project.write("models", [[*row, row[-1]] for row in rows])
+    project.refused("models.tsv", "column note stands twice")
 
 
 def test_seeds_that_go_together(project: Project) -> None:
@@ -191,7 +317,7 @@ def test_facts_that_the_paper_quotes(project: Project) -> None:
 
 def test_rows_of_other_studies_are_left_out(project: Project) -> None:
     project.add("arms", "grpo", arm="elsewhere", studies="other", model="unheard-of")
-    project.add("arms", "grpo", arm="both", studies="other,embedded")
+    project.add("arms", "grpo", arm="both", studies="other,embedded", temperature="0.7")
     assert "elsewhere" not in project.load().arms and "both" in project.load().arms
 
 
@@ -256,7 +382,11 @@ def test_both_studies_are_right_and_have_the_same_tables_and_figures() -> None:
         ),
         ("presets.supervised.base.hidden", "big", ["presets.supervised.base.hidden", "integer"]),
         ("presets.supervised.student.hidden", 8, ["presets.supervised.student", "'mixture'", "'hidden'"]),
-        ("presets.pretraining", {}, ["presets", "pretraining", "allowed keys: reinforcement, supervised"]),
+        (
+            "presets.pretraining",
+            {},
+            ["presets", "pretraining", "allowed keys: reinforcement, sampling, supervised"],
+        ),
         ("presets.reinforcement.wide.rolouts", 3, ["presets.reinforcement.wide", "rolouts", "rollouts"]),
         ("presets.reinforcement.wide.rollouts", 1, ["presets.reinforcement.wide.rollouts", "minimum of 2"]),
         ("presets.reinforcement.ppo.value.gama", 1, ["presets.reinforcement.ppo.value", "gama", "gamma"]),
@@ -270,12 +400,15 @@ def test_wrong_settings(project: Project, key: str, value: object, parts: list[s
     project.refused(f"{WHERE}: ", *parts)
 
 
-@pytest.mark.parametrize(
-    "key", ["study", "seed", "sheets", "artifacts", "world", "presets", "sampling", "statistics"]
-)
+@pytest.mark.parametrize("key", ["study", "seed", "sheets", "artifacts", "presets", "sampling", "statistics"])
 def test_missing_settings(project: Project, key: str) -> None:
     del project.settings[key]
     project.refused(f"{WHERE}: top level", f"'{key}'", "required")
+
+
+def test_only_pretrained_models_need_a_world(project: Project) -> None:
+    del project.settings["world"]
+    project.refused(WHERE, "model such as base", "`world`")
 
 
 @pytest.mark.parametrize("key", ["extra", "scored", "match_n", "probes"])

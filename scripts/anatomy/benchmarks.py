@@ -1,4 +1,4 @@
-r"""Real benchmarks, from a local file or a hub, as rows of the table ``problems``.
+r"""Real benchmarks as rows of the table ``problems``.
 
 Publishers name their fields differently and mark answers differently; which field is which stands in the
 benchmark sheet (``config/benchmarks.tsv``), and ``Fields`` holds one of its rows.
@@ -12,13 +12,14 @@ integer"). Units given in a field of their own are left out: the questions name 
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
 
 from anatomy import calculations, controls, scaffold
 from anatomy.errors import AnatomyError
+from anatomy.rng import generator
 
 AnswerFrom = Literal["field", "boxed", "hashes"]
 
@@ -198,32 +199,6 @@ def local(path: str | Path) -> Iterator[dict[str, Any]]:
         raise AnatomyError(f"{path}: the benchmark cannot be read: {error}") from error
 
 
-_COMMIT = re.compile(r"[0-9a-f]{40}")
-
-
-def hub(id: str, config: str, split: str, revision: str) -> Iterator[dict[str, Any]]:
-    """Yield the records of a data set on the Hugging Face hub, at a pinned commit.
-
-    Raises AnatomyError if ``revision`` is not a full commit (a branch may move), or the set cannot be loaded.
-    """
-    if not _COMMIT.fullmatch(revision):
-        raise AnatomyError(
-            f"data set '{id}' is not pinned (revision {revision!r}); fill in the column 'revision' of"
-            " config/benchmarks.tsv with a full commit, or use a local file"
-        )
-    import datasets  # heavy, and needed only here
-
-    try:
-        loaded = datasets.load_dataset(id, config or None, split=split, revision=revision)
-    except Exception as error:  # the library's own, its HTTP client's and the system's errors share no base
-        raise AnatomyError(
-            f"data set '{id}' (config {config!r}, split {split!r}, revision {revision}) cannot be loaded:"
-            f" {error}; is the hub reachable?"
-        ) from error
-    for record in loaded:
-        yield dict(record)
-
-
 def content_digest(rows: Iterable[Mapping[str, Any]]) -> str:
     """Return the SHA-256 of problems, texts and answers, one canonical JSON line a row, in order."""
     digest = hashlib.sha256()
@@ -242,3 +217,18 @@ def check_content(rows: Iterable[Mapping[str, Any]], expected: str, name: str) -
             f"benchmark '{name}': its problems or answers are not the pinned ones (sha256 {found}, expected"
             f" {expected}); use the published set, or change the column 'sha256' of config/benchmarks.tsv"
         )
+
+
+def side(
+    rows: Sequence[Mapping[str, Any]], name: str, size: int, key: Sequence[object]
+) -> list[Mapping[str, Any]]:
+    """Return the training or the test side of a benchmark, in the benchmark's order.
+
+    All rows are put in one random order, drawn by ``key`` alone: training takes the first ``size`` of it, test the
+    last. Raises AnatomyError where there are fewer rows than that.
+    """
+    if size > len(rows):
+        raise AnatomyError(f"{len(rows)} problems are too few for a {name} side of {size}")
+    order = generator(*key).permutation(len(rows))
+    chosen = order[:size] if name == "training" else order[len(rows) - size :]
+    return [rows[at] for at in sorted(chosen)]

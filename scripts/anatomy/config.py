@@ -20,6 +20,8 @@ from anatomy.errors import AnatomyError
 
 AT_TOKENS = "tokens"
 """The step of an arm whose model was kept when its run had generated a number of tokens."""
+REAL = "real"
+"""Stands among a benchmark's studies where it is one of the real test sets that ``benchmarks`` prepares."""
 EMPTY = "-"
 """How a sheet writes an empty cell."""
 
@@ -57,14 +59,16 @@ class Benchmark:
     """Completions a problem, for all arms; 0 for the study's usual number."""
     side: str
     role: str
+    note: str
+    """What differs from the published study, or is unknown of it; so in every sheet."""
 
 
 @dataclass(frozen=True)
 class Model:
     """A row of the model sheet: a model that is not the result of one of the study's RL runs.
 
-    It is pretrained from scratch, or distilled: a start model, fine-tuned on a teacher's right completions on
-    a benchmark.
+    It is pretrained from scratch; or distilled: a start model, fine-tuned on a teacher's right completions on
+    a benchmark; or downloaded from the hub, at a pinned revision.
     """
 
     model: str
@@ -77,8 +81,17 @@ class Model:
     benchmark: str
     hub_id: str
     revision: str
+    gated: str
+    """``gated`` where the hub asks for a token."""
+    billions: float
+    """Parameters, in 1e9."""
+    context: int
+    """Positions of prompt and completion together; 0 where the model itself tells."""
+    gpus: int
+    """GPUs that share the model when it is sampled from; 0 for none."""
     steps: int
     seed: int
+    note: str
 
 
 @dataclass(frozen=True)
@@ -105,7 +118,13 @@ class Run:
     checkpoints: tuple[int, ...]
     tokens: int
     """Generated tokens at which a model is kept too."""
+    template: str
+    """Of its prompts; empty for that of its benchmark."""
+    nodes: int
+    gpus: int
+    """GPUs of each node; 0 for none."""
     seeds: tuple[int, ...]
+    note: str
 
 
 @dataclass(frozen=True)
@@ -118,23 +137,49 @@ class Arm:
     step: str
     """``last``, a step that the run keeps, or ``tokens``: the model kept at the run's number of tokens."""
     condition: str
+    template: str
+    """Of its prompts; empty for each benchmark's own."""
+    sampling: str
+    """A preset of sampling parameters; empty for the study's usual ones."""
     temperature: str
     """A number, or ``match:ARM``: that at which the mean token entropy equals the other arm's."""
+    n: int
+    """Completions a problem; 0 for each benchmark's own number."""
     benchmarks: tuple[str, ...]
     probed: tuple[str, ...]
     """Benchmarks on which it is sampled under the study's other conditions too (``probes``)."""
     base: str
     label: str
+    note: str
 
 
-Row = TypeVar("Row", Benchmark, Model, Run, Arm)
+@dataclass(frozen=True)
+class Throughput:
+    """A row of the throughput sheet: what one GPU of a kind does with models up to a size.
+
+    ``sample`` is decoding at full load, ``score`` one forward pass, ``train`` a forward and a backward pass.
+    """
+
+    gpu: str
+    memory: float
+    """GiB."""
+    task: str
+    billions: float
+    """Parameters, in 1e9: the row holds for models of at most this size, down to the next smaller row."""
+    tokens_per_second: float
+    source: str
+
+
+Row = TypeVar("Row", Benchmark, Model, Run, Arm, Throughput)
 
 _CHOICES: Mapping[str, Sequence[str]] = {
-    "benchmark.source": ("world", "hub"),
+    "benchmark.source": ("world", "hub", "split"),
     "benchmark.grader": ("world", "math"),
     "benchmark.side": (EMPTY, "pretraining", "training", "test"),
     "benchmark.role": ("train", "pool", "test"),
-    "model.source": ("pretrain", "distill"),
+    "model.source": ("pretrain", "distill", "hub"),
+    "model.gated": (EMPTY, "gated"),
+    "gpu.task": ("sample", "score", "train"),
     "run.algorithm": ("grpo", "dr-grpo", "rloo", "remax", "reinforce++", "ppo", "dapo", "sft"),
 }
 
@@ -151,10 +196,11 @@ def _numbers(cell: str) -> tuple[int, ...]:
 _READERS: Mapping[Any, Callable[[str], Any]] = {
     str: str,
     int: int,
+    float: float,
     tuple[int, ...]: _numbers,
     tuple[str, ...]: lambda cell: tuple(cell.split(",")),
 }
-_BLANK: Mapping[Any, Any] = {str: "", int: 0, tuple[int, ...]: (), tuple[str, ...]: ()}
+_BLANK: Mapping[Any, Any] = {str: "", int: 0, float: 0.0, tuple[int, ...]: (), tuple[str, ...]: ()}
 
 
 def sheet(path: str | Path, kind: type[Row]) -> list[Row]:
@@ -173,6 +219,9 @@ def sheet(path: str | Path, kind: type[Row]) -> list[Row]:
         raise AnatomyError(f"{path}: cannot read the sheet: {error.strerror}") from error
     except UnicodeDecodeError as error:
         raise AnatomyError(f"{path}: not UTF-8 text: {error}") from error
+    twice = sorted({column for column in columns if columns.count(column) > 1})
+    if twice:
+        raise AnatomyError(f"{path}: column {', '.join(twice)} stands twice; delete one")
     missing, unknown = set(names) - set(columns), set(columns) - set(names)
     if missing or unknown:
         wrong = (
@@ -193,13 +242,15 @@ def sheet(path: str | Path, kind: type[Row]) -> list[Row]:
                 blank = cell == EMPTY
                 values[field.name] = _BLANK[field.type] if blank else _READERS[field.type](cell)
             except ValueError as error:
-                expected = "whole numbers such as 0,1,2 or 2-6" if field.type is not int else "a whole number"
+                expected = {int: "a whole number", float: "a number"}.get(
+                    field.type, "whole numbers such as 0,1,2 or 2-6"
+                )
                 raise AnatomyError(f"{where}: '{cell}' is not {expected}") from error
             allowed = _CHOICES.get(f"{names[0]}.{field.name}")
             if allowed and cell not in allowed:
                 raise AnatomyError(f"{where}: unknown '{cell}'; allowed: {', '.join(allowed)}")
         row = kind(**values)
-        if any(getattr(row, names[0]) == getattr(other, names[0]) for other in rows):
+        if names[0] != "gpu" and any(getattr(row, names[0]) == getattr(other, names[0]) for other in rows):
             raise AnatomyError(f"{path}, line {number}: '{getattr(row, names[0])}' stands twice")
         rows.append(row)
     return rows
@@ -214,6 +265,7 @@ class Study:
     models: Mapping[str, Model]
     runs: Mapping[str, Run]
     arms: Mapping[str, Arm]
+    throughputs: Sequence[Throughput]
     artifacts: Mapping[str, Any]
     claims: Mapping[str, Any]
 
@@ -228,8 +280,8 @@ class Study:
 
     @property
     def real(self) -> list[str]:
-        """Names of the real test sets, whichever study they belong to."""
-        return [b.benchmark for b in self.benchmarks.values() if b.source == "hub"]
+        """Names of the real test sets, whichever study samples them."""
+        return [b.benchmark for b in self.benchmarks.values() if REAL in b.studies]
 
     def seeds(self, arm: str) -> tuple[int, ...]:
         """Return the training seeds whose models make up an arm."""
@@ -260,15 +312,51 @@ class Study:
         """Return an arm's temperature; None where it is found by matching."""
         if self.matched(arm):
             return None
-        return float(self.arms[arm].temperature or self.settings["sampling"]["temperature"])
+        return float(self.sampling(arm)["temperature"])
 
     def tests_of(self, arm: str) -> list[str]:
         """Return the benchmarks that an arm is sampled on."""
         return list(self.arms[arm].benchmarks) or self.tests
 
-    def samples(self, benchmark: str) -> int:
-        """Return the number of completions a problem of a benchmark."""
-        return self.benchmarks[benchmark].n or int(self.settings["sampling"]["n"])
+    def samples(self, benchmark: str, arm: str | None = None) -> int:
+        """Return the number of completions a problem of a benchmark, for an arm that may have its own."""
+        own = self.arms[arm].n if arm else 0
+        return own or self.benchmarks[benchmark].n or int(self.settings["sampling"]["n"])
+
+    def template(self, arm: str, benchmark: str) -> str:
+        """Return the template of an arm's prompts on a benchmark."""
+        return self.arms[arm].template or self.benchmarks[benchmark].template
+
+    def run_template(self, run: str) -> str:
+        return self.runs[run].template or self.benchmarks[self.runs[run].benchmark].template
+
+    def templates(self, benchmark: str) -> set[str]:
+        """Return the templates in which a benchmark's prompts are used."""
+        arms = {self.template(arm, benchmark) for arm in self.arms if benchmark in self.tests_of(arm)}
+        runs = {self.run_template(run.run) for run in self.runs.values() if run.benchmark == benchmark}
+        return arms | runs or {self.benchmarks[benchmark].template}
+
+    def sampling(self, arm: str) -> dict[str, Any]:
+        """Return an arm's sampling parameters; the temperature is absent where it is found by matching."""
+        names = ("temperature", "top_p", "max_new_tokens", "stop")
+        usual = {name: self.settings["sampling"].get(name, []) for name in names}
+        preset = self.preset(arm)
+        found = {name: preset.get(name, usual[name]) for name in names}
+        if self.matched(arm):
+            del found["temperature"]
+        elif self.arms[arm].temperature:
+            found["temperature"] = float(self.arms[arm].temperature)
+        return found
+
+    def preset(self, arm: str) -> Mapping[str, Any]:
+        name = self.arms[arm].sampling
+        return self.settings["presets"]["sampling"][name] if name else {}
+
+    def root(self, model: str) -> Model:
+        """Return the model that a run began from, through all the runs before it; a model itself."""
+        while model in self.runs:
+            model = self.runs[model].start
+        return self.models[model]
 
     @property
     def probes(self) -> list[str]:
@@ -314,9 +402,12 @@ class Study:
             "draws": statistics["draws"],
             "level": round(100 * statistics["level"]),
             "probe_n": sampling["probes"]["n"],
-            "pretraining_longest": max(self.settings["world"]["steps"]),
         }
+        if "world" in self.settings:
+            facts["pretraining_longest"] = max(self.settings["world"]["steps"])
         for model in self.models.values():
+            if not model.preset:
+                continue
             facts[f"{model.model}_steps"] = model.steps
             mixture = self.settings["presets"]["supervised"][model.preset].get("mixture", {})
             for name, share in mixture.items():
@@ -379,6 +470,7 @@ def load(settings: Mapping[str, Any], root: str | Path, where: str) -> Study:
     validate(artifacts, schemas / "artifacts.schema.json", str(settings["artifacts"]))
     claims = read_yaml(root / settings["claims"])
     validate(claims, schemas / "claims.schema.json", str(settings["claims"]))
+    throughputs = sheet(paths["throughputs"], Throughput) if "throughputs" in paths else []
     benchmarks = {b.benchmark: b for b in sheet(paths["benchmarks"], Benchmark)}
     models = {m.model: m for m in sheet(paths["models"], Model) if study in m.studies}
     runs = {r.run: r for r in sheet(paths["runs"], Run) if study in r.studies}
@@ -395,9 +487,18 @@ def load(settings: Mapping[str, Any], root: str | Path, where: str) -> Study:
     both = sorted(set(models) & set(runs))
     if both:
         raise AnatomyError(f"{paths['runs']}: {both} are names of models too; rename the runs")
+    templates = {path.stem: path for path in (root / "config" / "templates").glob("*.yaml")}
     presets = settings["presets"]
     for model in models.values():
         place = f"{paths['models']}, model {model.model}"
+        if model.source == "pretrain" and "world" not in settings:
+            raise AnatomyError(f"{where}: a pretrained model such as {model.model} needs the key `world`")
+        if model.source == "hub":
+            at_least(1, model.gpus, "gpus", place)
+            at_least(1, model.context, "context", place)
+            if not model.hub_id or not model.billions:
+                raise AnatomyError(f"{place}: a model of the hub needs a hub_id and its size (billions)")
+            continue
         at_least(1, model.steps, "steps", place)
         known(model.preset, presets["supervised"], "preset", place)
         wanted = "mixture" if model.source == "pretrain" else None
@@ -415,6 +516,7 @@ def load(settings: Mapping[str, Any], root: str | Path, where: str) -> Study:
         known(run.preset, presets[kind], "preset", place)
         known(run.start, {**models, **runs}, "start model or run", place)
         known(run.benchmark, benchmarks, "benchmark", place)
+        known(run.template or benchmarks[run.benchmark].template, templates, "template", place)
         at_least(1, run.steps, "steps", place)
         at_least(0, run.tokens, "tokens", place)
         at_least(0, run.easier, "easier", place)
@@ -455,7 +557,6 @@ def load(settings: Mapping[str, Any], root: str | Path, where: str) -> Study:
             raise AnatomyError(
                 f"{place}: " + (f"checkpoints {late} beyond step {run.steps}" if late else "no seeds")
             )
-    templates = {path.stem: path for path in (root / "config" / "templates").glob("*.yaml")}
     for benchmark in benchmarks.values():
         place = f"{paths['benchmarks']}, benchmark {benchmark.benchmark}"
         known(benchmark.template, templates, "template", place)
@@ -467,8 +568,25 @@ def load(settings: Mapping[str, Any], root: str | Path, where: str) -> Study:
         if benchmark.source == "world":
             at_least(1, benchmark.problems, "problems", place)
         if benchmark.taken_from:
-            wholes = {b.benchmark: b for b in benchmarks.values() if b.source == "world" and not b.taken_from}
+            source = "hub" if benchmark.source == "split" else "world"
+            wholes = {b.benchmark: b for b in benchmarks.values() if b.source == source and not b.taken_from}
             known(benchmark.taken_from, wholes, "benchmark to take problems from", place)
+        if benchmark.source == "split":
+            if benchmark.side not in ("training", "test") or not benchmark.taken_from:
+                raise AnatomyError(
+                    f"{place}: a split has a side, training or test, and is taken from a benchmark"
+                )
+            both_sides = [
+                b.problems
+                for b in benchmarks.values()
+                if b.source == "split" and b.taken_from == benchmark.taken_from
+            ]
+            whole = benchmarks[benchmark.taken_from].problems
+            if sum(both_sides) > whole:
+                raise AnatomyError(
+                    f"{place}: the splits of '{benchmark.taken_from}' have {sum(both_sides)} problems, and it"
+                    f" has {whole}"
+                )
         if benchmark.failed_by and study in benchmark.studies:
             known(benchmark.failed_by, arms, "arm whose failures are taken", place)
             if benchmark.taken_from not in arms[benchmark.failed_by].benchmarks:
@@ -478,7 +596,7 @@ def load(settings: Mapping[str, Any], root: str | Path, where: str) -> Study:
                 )
     for condition in settings["sampling"]["probes"]["conditions"]:
         known(condition, [*scaffold.CONDITIONS, scaffold.OWN], "condition", f"{where}: sampling.probes")
-    result = Study(settings, benchmarks, models, runs, arms, artifacts, claims)
+    result = Study(settings, benchmarks, models, runs, arms, throughputs, artifacts, claims)
     for arm in arms.values():
         place = f"{paths['arms']}, arm {arm.arm}"
         known(arm.model, {**models, **runs}, "model or run", place)
@@ -489,11 +607,23 @@ def load(settings: Mapping[str, Any], root: str | Path, where: str) -> Study:
             place,
         )
         known(arm.base or arm.arm, arms, "base arm", place)
+        if arm.template:
+            known(arm.template, templates, "template", place)
+        if arm.sampling:
+            known(arm.sampling, presets.get("sampling", {}), "preset of presets.sampling", place)
+        at_least(0, arm.n, "n", place)
         kept = result.exports(arm.model) if arm.model in runs else [models[arm.model].steps]
         by_tokens = {AT_TOKENS: 0} if arm.model in runs and runs[arm.model].tokens else {}
         known(arm.step, {"last": 0, **{str(step): 0 for step in kept}, **by_tokens}, "step", place)
         for benchmark_name in arm.benchmarks:
             known(benchmark_name, benchmarks, "benchmark", place)
+        root = result.root(arm.model)
+        new = result.preset(arm.arm).get("max_new_tokens", settings["sampling"]["max_new_tokens"])
+        if root.context and new >= root.context:
+            raise AnatomyError(
+                f"{place}: max_new_tokens {new} leaves no room for a prompt: model '{root.model}' has"
+                f" {root.context} positions; choose another sampling preset"
+            )
         for benchmark_name in arm.probed:
             known(benchmark_name, result.tests_of(arm.arm), "benchmark of the arm to probe it on", place)
         matched = result.matched(arm.arm)
@@ -518,6 +648,7 @@ def load(settings: Mapping[str, Any], root: str | Path, where: str) -> Study:
                 raise AnatomyError(
                     f"{place}: temperature '{arm.temperature}' is neither a number from 0 up nor match:ARM"
                 )
+    _check_pairs(result, str(paths["arms"]))
     judged = artifacts["tables"].get("claims", {}).get("tables", [])
     for name, claim in claims.items():
         known(claim["table"], judged, "table of the table claims", f"{settings['claims']}, claim {name}")
@@ -537,7 +668,7 @@ def load(settings: Mapping[str, Any], root: str | Path, where: str) -> Study:
             if kind == "tables":
                 known(artifact.get("analysis", name), analyses, "analysis", place)
             else:
-                known(name, drawn, "figure", place)
+                known(artifact.get("draws", name), drawn, "figure", place)
             options = artifact.get("options", {})
             named = [arm for group in options.get("groups", {}).values() for arm in group]
             for arm_name in named:
@@ -548,3 +679,45 @@ def load(settings: Mapping[str, Any], root: str | Path, where: str) -> Study:
                 known(scorer, arms, "scorer", place)
                 known(text, {**arms, "gold": 0}, "text", place)
     return result
+
+
+def _check_pairs(study: Study, where: str) -> None:
+    """Raise AnatomyError where an arm and its base are sampled differently, or two arms are one."""
+    for arm in study.arms.values():
+        if not arm.base:
+            continue
+        for benchmark in study.tests_of(arm.arm):
+            if benchmark not in study.tests_of(arm.base):
+                continue
+            for what, mine, theirs in (
+                ("template", study.template(arm.arm, benchmark), study.template(arm.base, benchmark)),
+                ("n", study.samples(benchmark, arm.arm), study.samples(benchmark, arm.base)),
+                *(
+                    (name, study.sampling(arm.arm)[name], study.sampling(arm.base)[name])
+                    for name in ("top_p", "max_new_tokens", "stop")
+                ),
+            ):
+                if mine != theirs:
+                    raise AnatomyError(
+                        f"{where}, arm {arm.arm}: its {what} on '{benchmark}' is {mine}, and that of its base"
+                        f" '{arm.base}' {theirs}; a pair is sampled alike"
+                    )
+    sampled: dict[Any, str] = {}
+    for name, arm in study.arms.items():
+        for benchmark in study.tests_of(name):
+            what = (
+                *(
+                    arm.model,
+                    study.checkpoint(name),
+                    arm.condition,
+                    study.template(name, benchmark),
+                    benchmark,
+                ),
+                json.dumps([study.sampling(name), study.samples(benchmark, name), study.matched(name)]),
+            )
+            if what in sampled:
+                raise AnatomyError(
+                    f"{where}, arm {name}: on '{benchmark}' it is the same as arm '{sampled[what]}';"
+                    " name that one where both are meant, so that it is sampled once"
+                )
+            sampled[what] = name

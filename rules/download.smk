@@ -1,0 +1,55 @@
+"""What comes from the hub, at pinned commits: on the login node, since compute nodes need no network."""
+
+
+localrules:
+    download,
+    fetch,
+
+
+rule download:
+    output:
+        directory(f"{R}/models/{{model}}/seed-{{seed}}"),
+    log:
+        f"{R}/logs/download/{{model}}/seed-{{seed}}.log",
+    benchmark:
+        f"{R}/benchmarks/download/{{model}}/seed-{{seed}}.tsv"
+    wildcard_constraints:
+        model=models_from("hub"),
+    conda:
+        "../envs/analysis.yaml"
+    threads: 1
+    resources:
+        mem_mb=growing(2000),
+        runtime=growing(600),
+    params:
+        id=lambda wildcards: model_row(wildcards).hub_id,
+        revision=lambda wildcards: model_row(wildcards).revision,
+        checkpoint=lambda wildcards: checkpoint_of(wildcards.model),
+        # What an interrupted download goes on from.
+        work=f"{R}/work/{{model}}/seed-{{seed}}",
+        stamp=stamp("download", "scripts/download.py"),
+    script:
+        "../scripts/download.py"
+
+
+rule fetch:
+    output:
+        f"{R}/downloads/{{benchmark}}.jsonl",
+    log:
+        f"{R}/logs/fetch/{{benchmark}}.log",
+    benchmark:
+        f"{R}/benchmarks/fetch/{{benchmark}}.tsv"
+    wildcard_constraints:
+        benchmark=benchmarks_from("hub"),
+    conda:
+        "../envs/analysis.yaml"
+    threads: 1
+    resources:
+        mem_mb=growing(2000),
+        runtime=growing(60),
+    params:
+        hub=hub_source,
+        work=f"{R}/work/{{benchmark}}",
+        stamp=stamp("fetch", "scripts/fetch.py"),
+    script:
+        "../scripts/fetch.py"
