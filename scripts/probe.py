@@ -22,9 +22,11 @@ def main(job: Any, report: Any) -> None:
     if job.input.temperature:
         settings["temperature"] = json.loads(Path(job.input.temperature).read_text())["temperature"]
     sampling = engine.Sampling(**settings)
-    sampler = engine.TransformersEngine(f"{job.input.model}/{p.checkpoint}", job.threads)
+    folder = f"{job.input.model}/{p.checkpoint}"
+    sampler = engine.load(p.engine, folder, job.threads, job.resources.gpu, p.context or None, p.options)
+    rows = p.rows if p.engine == "transformers" else len(prompts) * p.n  # vLLM makes its batches itself
     with tables.writing(job.output[0], "samples") as samples:
-        for chunk in engine.chunked(prompts, p.n, p.rows):
+        for chunk in engine.chunked(prompts, p.n, rows):
             for completions in sampler.sample(chunk, p.n, sampling, p.key):
                 samples.write([asdict(completion) for completion in completions])
         report(f"{len(prompts)} prompts in {len({prompt.condition for prompt in prompts})} conditions")
@@ -39,7 +41,7 @@ def main(job: Any, report: Any) -> None:
             chained = [problem for problem in problems if problem["subproblems"]]
             template = scaffold.load_template(job.input.template)
             for completions in probing.own_chains(
-                sampler, chained, template, answer, p.n, p.rows, sampling, p.key
+                sampler, chained, template, answer, p.n, rows, sampling, p.key
             ):
                 samples.write([asdict(completion) for completion in completions])
             report(f"{len(chained)} chains with the model's own answers")

@@ -25,16 +25,25 @@ def main(job: Any, report: Any) -> None:
     if job.input.temperature:
         settings["temperature"] = json.loads(Path(job.input.temperature).read_text())["temperature"]
     chunks = engine.shard(engine.chunked(prompts, p.n, p.rows), p.shard, p.shards)
-    sampler = engine.TransformersEngine(f"{job.input.model}/{p.checkpoint}", job.threads)
+    sampling = engine.Sampling(**settings)
+    folder = f"{job.input.model}/{p.checkpoint}"
+    sampler = engine.load(p.engine, folder, job.threads, job.resources.gpu, p.context or None, p.options)
+    if chunks:
+        needed = sampler.prepare([prompt for chunk in chunks for prompt in chunk], sampling)
+        report(f"{needed} positions for the longest prompt and its completion")
+    if p.engine == "vllm":  # which makes its batches itself, best of all prompts together
+        chunks = [[prompt for chunk in chunks for prompt in chunk]]
     began, told, tokens = time.monotonic(), time.monotonic(), 0
+    done, count = 0, sum(map(len, chunks))
     with tables.writing(job.output[0], "samples") as samples:
-        for done, chunk in enumerate(chunks, start=1):
-            for completions in sampler.sample(chunk, p.n, engine.Sampling(**settings), p.key):
+        for chunk in chunks:
+            for completions in sampler.sample(chunk, p.n, sampling, p.key):
                 samples.write([asdict(completion) for completion in completions])
                 tokens += sum(completion.tokens for completion in completions)
-            if time.monotonic() - told > 10 or done == len(chunks):
-                told = time.monotonic()
-                report(f"{done}/{len(chunks)} chunks, {tokens / (told - began):,.0f} tokens/s")
+                done += 1
+                if time.monotonic() - told > 10 or done == count:
+                    told = time.monotonic()
+                    report(f"{done}/{count} prompts, {tokens / (told - began):,.0f} tokens/s")
 
 
 if __name__ == "__main__":
