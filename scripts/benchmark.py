@@ -1,4 +1,4 @@
-"""Read a real test set, from a local file or from the hub, into the table of problems."""
+"""Read a real test set, from a file with one JSON object a line, into the table of problems."""
 
 from typing import Any
 
@@ -9,9 +9,13 @@ from job import run
 
 def main(job: Any, report: Any) -> None:
     p = job.params
-    records = benchmarks.local(job.input[0]) if job.input else benchmarks.hub(**p.hub)
-    rows = list(benchmarks.rows(records, p.benchmark, Fields(**p.fields)))
-    benchmarks.check_content(rows, p.sha256, p.benchmark)
+    records = benchmarks.local(job.input[0])
+    rows = list(benchmarks.rows(records, p.benchmark, Fields(**p.fields), str(job.input[0])))
+    if p.sha256:
+        benchmarks.check_content(rows, p.sha256, p.benchmark)
+    else:
+        digest = benchmarks.content_digest(rows)
+        report(f"its content is not pinned in the sheet of benchmarks (column sha256: {digest})")
     tables.write(job.output[0], "problems", rows)
     without = sum(row["solution"] is None for row in rows)
     report(f"{len(rows)} problems" + (f", {without} of them without a solution" if without else ""))

@@ -3,12 +3,9 @@
 import csv
 import json
 import os
-import sys
-from collections.abc import Iterator
 from fractions import Fraction
 from functools import cache
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -16,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from anatomy import tables
-from anatomy.benchmarks import Fields, check_content, content_digest, hub, last_boxed, local, rows
+from anatomy.benchmarks import Fields, check_content, content_digest, last_boxed, local, rows, side
 from anatomy.errors import AnatomyError
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -210,26 +207,6 @@ def test_local_names_file_and_line(tmp_path: Path) -> None:
         list(local(tmp_path / "absent.jsonl"))
 
 
-@pytest.mark.parametrize("revision", ["", "-", "main", "6e4ed1a"])
-def test_hub_refuses_what_is_not_pinned(revision: str) -> None:
-    with pytest.raises(AnatomyError, match="column 'revision'"):
-        list(hub("some/set", "", "test", revision))
-
-
-def test_hub_passes_the_pin_on_and_names_what_fails(monkeypatch: pytest.MonkeyPatch) -> None:
-    def load_dataset(id: str, config: str | None, *, split: str, revision: str) -> Iterator[dict[str, str]]:
-        if id == "some/gone":
-            raise ConnectionError("no route")
-        return iter([{"id": id, "config": str(config), "split": split, "revision": revision}])
-
-    monkeypatch.setitem(sys.modules, "datasets", SimpleNamespace(load_dataset=load_dataset))
-    assert list(hub("some/set", "", "test", "0" * 40)) == [
-        {"id": "some/set", "config": "None", "split": "test", "revision": "0" * 40}
-    ]
-    with pytest.raises(AnatomyError, match=r"'some/gone'.*no route"):
-        list(hub("some/gone", "main", "test", "0" * 40))
-
-
 def test_content_digest_depends_on_problems_texts_and_answers_alone() -> None:
     row = made({"q": "?", "a": "1"})
     digest = content_digest([row])
@@ -264,3 +241,29 @@ def test_gsm8k_plans_have_wrong_versions() -> None:
             wrong = [step.partition(". ")[2] for step in disordered.splitlines()]
             assert sorted(wrong) == sorted(bare) and (wrong != bare or len(set(bare)) == 1)
             assert len(incomplete.splitlines()) == len(steps) - 1
+
+
+# Sides of a benchmark -----------------------------------------------------------------------------------
+
+
+@given(st.integers(0, 60), st.integers(0, 60), st.integers(0, 2**32))
+def test_sides_share_no_problem_and_depend_on_the_key_alone(first: int, second: int, seed: int) -> None:
+    whole = [{"problem": str(number)} for number in range(first + second)]
+    training = [row["problem"] for row in side(whole, "training", first, [seed])]
+    test = [row["problem"] for row in side(whole, "test", second, [seed])]
+    assert (len(training), len(test)) == (first, second)
+    assert set(training) | set(test) == {row["problem"] for row in whole}
+    assert training == sorted(training, key=int) and test == sorted(test, key=int)
+    assert training == [row["problem"] for row in side(whole, "training", first, [seed])]
+
+
+def test_a_side_is_drawn_and_not_cut_off() -> None:
+    whole = [{"problem": str(number)} for number in range(1000)]
+    drawn = [int(row["problem"]) for row in side(whole, "training", 700, [1, "split", "omni"])]
+    assert drawn != list(range(700)) and 0.4 < sum(number < 500 for number in drawn) / 700 < 0.6
+    assert drawn != [int(row["problem"]) for row in side(whole, "training", 700, [2, "split", "omni"])]
+
+
+def test_a_side_of_too_many() -> None:
+    with pytest.raises(AnatomyError, match="3 problems are too few for a test side of 4"):
+        side([{"problem": "a"}] * 3, "test", 4, [0])
