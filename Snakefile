@@ -12,6 +12,7 @@ if not workflow.overwrite_configfiles:
 
 
 include: "rules/common.smk"
+include: "rules/check.smk"
 include: "rules/download.smk"
 include: "rules/data.smk"
 include: "rules/scaffold.smk"

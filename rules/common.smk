@@ -661,3 +661,71 @@ def scorer_gpus(wildcards):
 
 def text_condition(wildcards):
     return "plain" if wildcards.text == "gold" else STUDY.arms[wildcards.text].condition
+
+
+# What `check` looks at.
+
+
+def still_to_download():
+    """Return what the study takes from the hub, and the file or folder that each becomes."""
+    models = [
+        {
+            "kind": "model",
+            "id": model.hub_id,
+            "revision": model.revision,
+            "gated": bool(model.gated),
+            "path": models_folder(model.model, model.seed),
+        }
+        for model in STUDY.models.values()
+        if model.source == "hub"
+    ]
+    sets = [
+        {
+            "kind": "dataset",
+            "id": row.hub_id,
+            "revision": row.revision,
+            "gated": False,
+            "path": f"{R}/downloads/{row.benchmark}.jsonl",
+        }
+        for row in STUDY.benchmarks.values()
+        if row.source == "hub"
+        and STUDY.name in row.studies
+        and not config["benchmarks_folder"]
+    ]
+    return models + sets
+
+
+def largest_jobs():
+    """Return the most that jobs with a model of the hub ask Slurm for."""
+    cores_per_gpu = config.get("scale", {}).get("cores_per_gpu", 0)
+    jobs = [
+        {
+            "rule": "sample",
+            "minutes": max(
+                planning.shard_minutes(STUDY, arm.arm, benchmark)
+                for benchmark in STUDY.tests_of(arm.arm)
+            ),
+            "memory": planning.model_memory(STUDY, arm.model),
+            "gpus": STUDY.root(arm.model).gpus,
+            "cpus": max(1, STUDY.root(arm.model).gpus * cores_per_gpu),
+        }
+        for arm in STUDY.arms.values()
+    ]
+    return jobs + [
+        {
+            "rule": "train" if STUDY.reinforced(run.run) else "finetune",
+            "minutes": planning.training_minutes(STUDY, run.run),
+            "memory": planning.training_memory(STUDY, run.run),
+            "gpus": run.gpus * max(run.nodes, 1),
+            "cpus": max(1, run.gpus * cores_per_gpu),
+            "nodes": max(run.nodes, 1),
+        }
+        for run in STUDY.runs.values()
+    ]
+
+
+def gpu_of_study():
+    """Return name and memory (GiB) of the GPU that jobs are sized for; None without one."""
+    name = config.get("scale", {}).get("gpu")
+    rows = [row for row in STUDY.throughputs if row.gpu == name]
+    return {"name": name, "memory": rows[0].memory} if rows else None

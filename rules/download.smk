@@ -1,4 +1,7 @@
-"""What comes from the hub, at pinned commits: on the login node, since compute nodes need no network."""
+"""What comes from the hub, at pinned commits: on the login node, since compute nodes need no network.
+
+Revision and checksums say what comes: no change of code asks for it again.
+"""
 
 
 localrules:
@@ -27,7 +30,6 @@ rule download:
         checkpoint=lambda wildcards: checkpoint_of(wildcards.model),
         # What an interrupted download goes on from.
         work=f"{R}/work/{{model}}/seed-{{seed}}",
-        stamp=stamp("download", "scripts/download.py"),
     script:
         "../scripts/download.py"
 
@@ -50,6 +52,5 @@ rule fetch:
     params:
         hub=hub_source,
         work=f"{R}/work/{{benchmark}}",
-        stamp=stamp("fetch", "scripts/fetch.py"),
     script:
         "../scripts/fetch.py"

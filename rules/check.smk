@@ -1,0 +1,32 @@
+"""What would go wrong, found before anything runs: `snakemake --profile slurm check`."""
+
+
+localrules:
+    check,
+
+
+rule check:
+    log:
+        f"{R}/logs/check.log",
+    retries: 0  # it prints what it found once
+    conda:
+        "../envs/analysis.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=30,
+    params:
+        downloads=lambda wildcards: still_to_download(),
+        models=[
+            (row.model, row.billions, row.gpus)
+            for row in STUDY.models.values()
+            if row.billions
+        ],
+        gpu=gpu_of_study(),
+        folder="results",
+        bytes=0,  # the planner's disk volume without downloads
+        slurm=lambda wildcards: workflow.non_local_exec,
+        site="slurm/config.yaml",
+        requests=lambda wildcards: largest_jobs(),
+    script:
+        "../scripts/check.py"

@@ -1,0 +1,540 @@
+"""Models and data sets of the Hugging Face hub: fetched at pinned commits, verified, whole or not at all.
+
+Files are fetched one by one, by the hub's own client, and each is compared with the checksum that the hub
+keeps of it (SHA-256 of large files, git's SHA-1 of small ones). An interrupted download goes on within the
+file it was in; ``huggingface_hub.snapshot_download`` (2.4) would fetch that file anew, and compares sizes
+only.
+"""
+
+import errno
+import hashlib
+import json
+import os
+import re
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+from urllib.parse import urlsplit
+
+from huggingface_hub import HfApi, constants, get_session, get_token, hf_hub_url
+from huggingface_hub.errors import (
+    GatedRepoError,
+    HfHubHTTPError,
+    OfflineModeIsEnabled,
+    RepositoryNotFoundError,
+    RevisionNotFoundError,
+)
+from huggingface_hub.file_download import http_get
+from huggingface_hub.hf_api import RepoFile
+from huggingface_hub.utils import (  # type: ignore[attr-defined]
+    build_hf_headers,
+    disable_progress_bars,
+    hf_raise_for_status,
+)
+
+from anatomy.errors import AnatomyError
+from anatomy.tables import atomic
+
+Kind = Literal["model", "dataset"]
+Report = Callable[[str], None]
+
+COMMIT = re.compile(r"[0-9a-f]{40}")
+DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
+"""The revision of a data set that is one file at an address of its own."""
+ORIGIN = "origin.json"
+"""A downloaded model's id and revision, in its folder."""
+MANIFEST = "manifest.json"  # as anatomy.models has it, which cannot be imported without torch
+_BESIDES_WEIGHTS = {"", ".jinja", ".json", ".md", ".model", ".tiktoken", ".txt"}
+"""Suffixes of the files of a model that are no weights: configuration, tokenizer, chat template, licence."""
+_DATA = {".arrow", ".csv", ".gz", ".json", ".jsonl", ".ndjson", ".parquet", ".tsv", ".txt", ".zip", ".zst"}
+_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+_TIMEOUT = 10.0  # seconds
+_LOG_IN = "set HF_TOKEN or run `hf auth login`"
+_CLIENT_ERROR: type[Exception] = HfHubHTTPError.__bases__[0]
+"""What the hub's HTTP client raises where there is no answer at all, whichever client it is."""
+
+
+class HubError(AnatomyError):
+    """What is wrong with a model or data set of the hub, and what to do about it."""
+
+    def __init__(self, problem: str, remedy: str):
+        super().__init__(f"{problem}; {remedy}")
+        self.problem, self.remedy = problem, remedy
+
+
+@dataclass(frozen=True)
+class Repository:
+    """A model or data set of the hub at a commit; the revision is empty where none was pinned yet.
+
+    The id of a data set may also be the https address of a file with one JSON object a line; its revision is
+    then ``sha256:`` and the file's digest.
+    """
+
+    kind: Kind
+    id: str
+    revision: str = ""
+
+    def __str__(self) -> str:
+        return f"{'data set' if self.kind == 'dataset' else self.kind} '{self.id}'"
+
+    @property
+    def elsewhere(self) -> bool:
+        """Tell whether it is a file outside the hub."""
+        return "://" in self.id
+
+    @property
+    def server(self) -> str:
+        """Where it lies, without the user and password that a mirror's address may hold."""
+        parts = urlsplit(self.id if self.elsewhere else endpoint())
+        path = "" if self.elsewhere else parts.path
+        return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{path}"
+
+    @property
+    def page(self) -> str:
+        return f"{self.server}/{'datasets/' if self.kind == 'dataset' else ''}{self.id}"
+
+    @property
+    def sheet(self) -> str:
+        return f"config/{'benchmarks' if self.kind == 'dataset' else 'models'}.tsv"
+
+
+@dataclass(frozen=True)
+class File:
+    """A file of a repository: its path there, bytes, and the checksum that the hub keeps of it."""
+
+    path: str
+    size: int
+    algorithm: Literal["sha256", "git"]
+    digest: str
+
+
+def endpoint() -> str:
+    """Return the address of the hub, or of the mirror that ``HF_ENDPOINT`` names."""
+    return os.environ.get("HF_ENDPOINT", constants.ENDPOINT).rstrip("/")
+
+
+def _api() -> HfApi:
+    return HfApi(endpoint=endpoint())
+
+
+def require_pin(repository: Repository) -> None:
+    """Raise HubError unless the revision is a full commit, or a file's digest: a branch or tag may move."""
+    wanted, name = (DIGEST, "digest (sha256:...)") if repository.elsewhere else (COMMIT, "commit")
+    if not wanted.fullmatch(repository.revision):
+        given = f" but '{repository.revision}'" if repository.revision else ""
+        raise HubError(
+            f"{repository}: the revision is no full {name}{given}",
+            f"`python scripts/pin.py` fills in the column 'revision' of {repository.sheet}",
+        )
+
+
+def require_token(repository: Repository) -> None:
+    """Raise HubError where there is no token, which a gated repository asks for."""
+    if not get_token():
+        raise HubError(
+            f"{repository} is gated and there is no token",
+            f"accept its licence on {repository.page}, then {_LOG_IN}",
+        )
+
+
+def reachable() -> None:
+    """Raise HubError unless the hub answers at all, asked once and without a long wait."""
+    with _explained(Repository("model", "")):
+        get_session().head(endpoint(), headers=_headers(), timeout=_TIMEOUT)
+
+
+def _headers() -> dict[str, str]:
+    # Compressed content has other lengths and cannot be gone on with in the middle.
+    headers: dict[str, str] = build_hf_headers(headers={"Accept-Encoding": "identity"})
+    return headers
+
+
+@contextmanager
+def _explained(repository: Repository) -> Iterator[None]:
+    """Turn every error of the hub, its client and the disk into a HubError; none shows a token."""
+    try:
+        yield
+    except (OSError, _CLIENT_ERROR) as error:
+        raise HubError(*_explain(error, repository)) from error
+
+
+def _explain(error: Exception, repository: Repository) -> tuple[str, str]:
+    """Return what is wrong and what to do."""
+    hub, page = repository.server, repository.page
+    match error:
+        case OfflineModeIsEnabled():
+            return (
+                "the hub is not asked, because HF_HUB_OFFLINE is set",
+                "unset it, and run this on a node with access to the internet (usually the login node)",
+            )
+        case GatedRepoError():
+            try:
+                require_token(repository)
+            except HubError as missing:
+                return missing.problem, missing.remedy
+            return (
+                f"{repository} is gated and the token's account has no access",
+                f"accept its licence on {page} with that account and wait for approval, or {_LOG_IN} with"
+                " another's; a fine-grained token needs the permission to read gated repositories",
+            )
+        case RevisionNotFoundError():
+            return (
+                f"{repository} has no revision {repository.revision} (any more)",
+                f"choose a commit from {page}/commits/main, or write '-' into the column 'revision' of"
+                f" {repository.sheet} and run `python scripts/pin.py`; results may then differ",
+            )
+        case HfHubHTTPError() if repository.elsewhere:
+            return (
+                f"{repository}: {hub} answered {error.response.status_code}",
+                f"look whether the file has moved, and correct the column 'hub_id' of {repository.sheet}",
+            )
+        case HfHubHTTPError() if error.response.status_code in (401, 403) and (
+            get_token() and not isinstance(error, RepositoryNotFoundError)
+        ):
+            return (
+                f"{repository}: the hub refuses the token ({error.response.status_code})",
+                f"it is wrong, expired or too weak: make one on {hub}/settings/tokens, then {_LOG_IN}",
+            )
+        case RepositoryNotFoundError():
+            return (
+                f"{repository} is not on the hub: renamed, deleted or private",
+                f"look for it on {hub} and correct the column 'hub_id' of {repository.sheet}; for a private"
+                f" one {_LOG_IN}",
+            )
+        case HfHubHTTPError() if error.response.status_code == 429:
+            return (
+                f"{repository}: too many requests to {hub}",
+                f"wait some minutes and run again; with a token ({_LOG_IN}) more are allowed",
+            )
+        case HfHubHTTPError():
+            return (
+                f"{repository}: {hub} answered {error.response.status_code}",
+                "run again later; what is already here is kept",
+            )
+        case _CLIENT_ERROR() | ConnectionError() | TimeoutError():
+            reason = _without_token(str(error) or type(error).__name__)
+            return (
+                f"{'the file' if repository.elsewhere else 'the hub'} cannot be reached at {hub} ({reason})",
+                "run this on a node with access to the internet (usually the login node); behind a proxy set"
+                " HTTPS_PROXY, for a mirror HF_ENDPOINT",
+            )
+        case OSError() if error.errno in _FULL:
+            return (
+                f"{repository}: {os.strerror(error.errno)}",
+                "free some space, or put `results` on a larger file system, and run again: the download goes"
+                " on where it stopped",
+            )
+    reason = _without_token(str(error) or type(error).__name__).splitlines()[0]
+    return f"{repository}: {reason}", "see to that, and run again: the download goes on where it stopped"
+
+
+def _without_token(text: str) -> str:
+    token = get_token()
+    return text.replace(token, "***") if token else text
+
+
+def files(repository: Repository) -> list[File]:
+    """Return the files of a repository that a download takes, at its pinned commit.
+
+    Of a model: weights as safetensors, else as PyTorch's .bin; configuration, tokenizer, chat template and
+    licence; nothing in subfolders, where other formats lie. Of a data set: its data and its card.
+
+    Raises HubError.
+    """
+    require_pin(repository)
+    whole = repository.kind == "dataset"
+    with _explained(repository):
+        tree = _api().list_repo_tree(
+            repository.id, recursive=whole, revision=repository.revision, repo_type=repository.kind
+        )
+        found = [entry for entry in tree if isinstance(entry, RepoFile)]
+    taken = _data(found) if whole else _model(found)
+    if not taken:
+        wanted = "data files" if whole else "safetensors or pytorch_model*.bin"
+        raise HubError(
+            f"{repository} has no {wanted} at revision {repository.revision}",
+            f"choose another revision or id in {repository.sheet}",
+        )
+    return [
+        File(entry.path, entry.lfs.size, "sha256", entry.lfs.sha256)
+        if entry.lfs
+        else File(entry.path, entry.size, "git", entry.blob_id)
+        for entry in taken
+    ]
+
+
+def _model(found: list[RepoFile]) -> list[RepoFile]:
+    tensors = [f for f in found if f.path.endswith(".safetensors") and not f.path.startswith("consolidated")]
+    weights = tensors or [f for f in found if re.fullmatch(r"pytorch_model.*\.bin", f.path)]
+    others = [
+        entry
+        for entry in found
+        if Path(entry.path).suffix in _BESIDES_WEIGHTS
+        and not entry.path.startswith(".")
+        and entry.path not in (MANIFEST, ORIGIN)
+    ]
+    return [*others, *weights] if weights else []
+
+
+def _data(found: list[RepoFile]) -> list[RepoFile]:
+    data = [entry for entry in found if Path(entry.path).suffix in _DATA]
+    cards = [entry for entry in found if entry.path in ("README.md", ".huggingface.yaml")]
+    return [*cards, *data] if data else []
+
+
+def _digests(path: Path) -> dict[str, str]:
+    """Return a file's SHA-256, and the SHA-1 of it as a blob of git, reading it once."""
+    plain, blob = hashlib.sha256(), hashlib.sha1(b"blob %d\0" % path.stat().st_size)
+    with path.open("rb") as file:
+        while block := file.read(1 << 20):
+            plain.update(block)
+            blob.update(block)
+    return {"sha256": plain.hexdigest(), "git": blob.hexdigest()}
+
+
+def _fetch(repository: Repository, wanted: list[File], work: Path, report: Report) -> dict[str, str]:
+    """Fetch files into ``work``, go on with those that are there in part, and return the SHA-256 of each."""
+    disable_progress_bars()
+    with _explained(repository):
+        work.mkdir(parents=True, exist_ok=True)
+        have = sum(path.stat().st_size for path in work.rglob("*") if path.is_file())
+        missing = sum(file.size for file in wanted) - have
+        free = shutil.disk_usage(work).free
+    if missing > free:
+        raise HubError(
+            f"{repository}: {gigabytes(missing)} are still to be fetched, and the disk of {work} has"
+            f" {gigabytes(free)} left",
+            "free some space, or put `results` on a larger file system, and run again",
+        )
+    found = {}
+    for number, file in enumerate(wanted, start=1):
+        target, partial = work / file.path, work / f"{file.path}.partial"
+        if not target.exists():
+            with _explained(repository):
+                _transfer(repository, file, partial)
+        digests = _digests(target if target.exists() else partial)
+        if digests[file.algorithm] != file.digest:
+            target.unlink(missing_ok=True)
+            partial.unlink(missing_ok=True)
+            raise HubError(
+                f"{repository}: the content of {file.path} is not that which the hub has a checksum of"
+                f" ({file.algorithm} {digests[file.algorithm]}, expected {file.digest})",
+                "it was damaged on its way and has been removed: run again to fetch it anew",
+            )
+        if not target.exists():
+            partial.replace(target)
+        found[file.path] = digests["sha256"]
+        report(f"{file.path}: {gigabytes(file.size)}, verified ({number} of {len(wanted)} files)")
+    return found
+
+
+def _transfer(repository: Repository, file: File, partial: Path) -> None:
+    """Fetch what is missing of one file."""
+    partial.parent.mkdir(parents=True, exist_ok=True)
+    url = hf_hub_url(
+        repository.id,
+        file.path,
+        repo_type=repository.kind,
+        revision=repository.revision,
+        endpoint=endpoint(),
+    )
+    with partial.open("ab") as output:
+        if output.tell() > file.size:
+            output.truncate(0)
+        have = output.tell()
+        if have < file.size:
+            http_get(url, output, resume_size=have, headers=_headers(), expected_size=file.size)
+        output.flush()
+        os.fsync(output.fileno())
+
+
+def gigabytes(size: float) -> str:
+    """Write a number of bytes for people."""
+    for unit, bytes_ in (("TB", 1e12), ("GB", 1e9), ("MB", 1e6)):
+        if size >= bytes_:
+            return f"{size / bytes_:.1f} {unit}"
+    return f"{size / 1e3:.1f} kB"
+
+
+def _work(work: str | Path, repository: Repository) -> Path:
+    """Return the folder of a download in progress; what another revision left there goes."""
+    folder = Path(work) / repository.revision
+    for left in Path(work).glob("*"):
+        if left != folder:
+            shutil.rmtree(left)
+    return folder
+
+
+def download_model(id: str, revision: str, folder: str | Path, work: str | Path, report: Report) -> None:
+    """Download a model at a full commit; ``folder`` appears whole, with manifest and origin, or not at all.
+
+    work: folder on the same file system, in which an interrupted download is kept and gone on with.
+
+    Raises HubError, saying what to do, where the revision is no full commit or is gone, the model is missing
+    or gated, the hub cannot be reached, the disk is full, or what came is not what the hub has a checksum of.
+    """
+    repository = Repository("model", id, revision)
+    require_pin(repository)
+    folder = Path(folder)
+    reachable()
+    wanted, partial = files(repository), _work(work, repository)
+    report(f"{id} at {revision}: {len(wanted)} files, {gigabytes(sum(file.size for file in wanted))}")
+    digests = _fetch(repository, wanted, partial, report)
+    with _explained(repository):
+        _write_json(partial / ORIGIN, {"id": id, "revision": revision})
+        digests[ORIGIN] = _digests(partial / ORIGIN)["sha256"]
+        _write_json(partial / MANIFEST, dict(sorted(digests.items())))
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        shutil.rmtree(folder, ignore_errors=True)
+        partial.replace(folder)
+        Path(work).rmdir()
+
+
+def _write_json(path: Path, content: dict[str, str]) -> None:
+    path.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+
+
+def fetch_dataset(
+    id: str, config: str, split: str, revision: str, path: str | Path, work: str | Path, report: Report
+) -> None:
+    """Write a split of a data set as JSON lines, fields in the publisher's order; the same bytes every time.
+
+    The files are fetched and verified like a model's, and read by the ``datasets`` library. An empty config
+    is the only or default one. Dates become ISO 8601 text.
+
+    Raises HubError as ``download_model`` does, and where there is no such config or split, or a field holds
+    what is no text, number or list, such as pictures.
+    """
+    repository = Repository("dataset", id, revision)
+    require_pin(repository)
+    if repository.elsewhere:
+        return _fetch_file(repository, path, report)
+    reachable()
+    partial = _work(work, repository)
+    _fetch(repository, files(repository), partial / "files", report)
+    import datasets  # heavy, and needed only here
+
+    datasets.disable_progress_bars()
+    where = f"{repository}, config '{config or 'default'}', split '{split}'"
+    try:
+        loaded = datasets.load_dataset(
+            str(partial / "files"), config or None, split=split, cache_dir=str(partial / "prepared")
+        )
+        with atomic(path) as written, written.open("w", encoding="utf-8") as output:
+            for record in loaded:
+                output.write(json.dumps(dict(record), ensure_ascii=False, default=_text) + "\n")
+    except Exception as error:  # the library's own and those of each format share no base
+        first = error.__cause__ or error  # which says in particular what failed
+        if isinstance(first, OSError) and first.errno in _FULL:
+            raise HubError(*_explain(first, repository)) from error
+        reason = str(first).strip() or type(first).__name__
+        raise HubError(
+            f"{where}, revision {revision}: {reason.splitlines()[0]}",
+            f"correct the columns hub_config, hub_split or revision of {repository.sheet}",
+        ) from error
+    shutil.rmtree(work)
+    report(f"{id} at {revision}: {len(loaded)} rows")
+
+
+def _fetch_file(repository: Repository, path: str | Path, report: Report) -> None:
+    """Fetch a file from an address of its own; the hub's token is not sent there."""
+    disable_progress_bars()
+    _ask_for(repository)  # since the transfer itself would try for long
+    with _explained(repository), atomic(path) as partial:
+        with partial.open("wb") as output:
+            http_get(repository.id, output, headers={"Accept-Encoding": "identity"})
+        digest = f"sha256:{_digests(partial)['sha256']}"
+        if digest != repository.revision:
+            raise HubError(
+                f"{repository}: its content is {digest}, expected {repository.revision}",
+                f"run again; if it stays so, the file has changed: find the old one, or correct"
+                f" {repository.sheet} knowing that results may differ",
+            )
+        size = partial.stat().st_size
+    report(f"{repository.id}: {gigabytes(size)}, verified")
+
+
+def _ask_for(repository: Repository) -> int:
+    """Return the bytes of a file elsewhere, 0 where its server does not tell."""
+    with _explained(repository):
+        answer = get_session().head(repository.id, timeout=_TIMEOUT)
+        hf_raise_for_status(answer)
+        return int(answer.headers.get("Content-Length", 0))
+
+
+def _text(value: Any) -> str:
+    if hasattr(value, "isoformat"):
+        return str(value.isoformat())
+    raise TypeError(f"it has values of type {type(value).__name__}, which JSON lines cannot hold")
+
+
+def look(repository: Repository) -> tuple[int, str]:
+    """Return the bytes of a pinned repository's download, and the name by which the hub knows it now.
+
+    Raises HubError where the download would fail, so far as that shows without it.
+    """
+    if repository.elsewhere:
+        require_pin(repository)
+        return _ask_for(repository), repository.id
+    wanted = files(repository)
+    with _explained(repository):
+        _api().auth_check(repository.id, repo_type=repository.kind)
+        info = _api().repo_info(repository.id, repo_type=repository.kind, timeout=_TIMEOUT)
+    return sum(file.size for file in wanted), str(info.id)
+
+
+def newest(repository: Repository) -> str:
+    """Return the newest commit of a repository's main branch; of a file elsewhere, its digest."""
+    if repository.elsewhere:
+        with _explained(repository):
+            answer = get_session().get(repository.id, timeout=_TIMEOUT)
+            hf_raise_for_status(answer)
+        return f"sha256:{hashlib.sha256(answer.content).hexdigest()}"
+    with _explained(repository):
+        info = _api().repo_info(repository.id, repo_type=repository.kind, timeout=_TIMEOUT)
+    commit = str(info.sha)
+    require_pin(Repository(repository.kind, repository.id, commit))
+    return commit
+
+
+def pin(path: str | Path, kind: Kind, report: Report) -> int:
+    """Fill in the newest commit where a sheet's column ``revision`` is empty ("-") and ``hub_id`` is not.
+
+    Nothing else of the file changes. Returns how many cells were filled in. Raises HubError, and leaves the
+    file as it is, where the hub cannot tell one of them.
+    """
+    path = Path(path)
+    try:
+        lines = path.read_bytes().split(b"\n")
+    except OSError as error:
+        raise AnatomyError(f"{path}: cannot read the sheet: {error.strerror}") from error
+    names = lines[0].rstrip(b"\r").split(b"\t")
+    absent = {b"hub_id", b"revision"} - set(names)
+    if absent:
+        raise AnatomyError(f"{path}: missing column {sorted(name.decode() for name in absent)}")
+    id_, revision = names.index(b"hub_id"), names.index(b"revision")
+    commits: dict[str, str] = {}
+    count = 0
+    for index, line in enumerate(lines[1:], start=1):
+        content = line.rstrip(b"\r")
+        cells = content.split(b"\t")
+        # Whole rows only: what is wrong with another, the workflow says.
+        if len(cells) != len(names) or cells[id_] == b"-" or cells[revision] != b"-":
+            continue
+        name = cells[id_].decode()
+        if name not in commits:
+            commits[name] = newest(Repository(kind, name))
+        cells[revision] = commits[name].encode()
+        lines[index] = b"\t".join(cells) + line[len(content) :]
+        count += 1
+    if count:
+        mode = path.stat().st_mode
+        with atomic(path) as partial:
+            partial.write_bytes(b"\n".join(lines))
+            partial.chmod(mode)
+    for name, commit in commits.items():
+        report(f"{path}: {name} is pinned to {commit}")
+    return count
