@@ -252,9 +252,11 @@ def growing(amount):
     return lambda wildcards, attempt: amount * attempt
 
 
-def sampling_time(wildcards, attempt):
-    """Return minutes: twice what the plan expects of a shard, more with each attempt."""
-    return attempt * planning.shard_minutes(STUDY, wildcards.arm, wildcards.benchmark)
+def model_time(rule):
+    """Return a resource function: minutes for a job with a model, more with each attempt."""
+    return lambda wildcards, attempt: (
+        attempt * planning.job_minutes(STUDY, rule, dict(wildcards))
+    )
 
 
 def training_time(wildcards, attempt):

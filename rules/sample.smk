@@ -19,7 +19,7 @@ rule match:
         gpu=arm_gpus,
         nodes=1,
         mem_mb=holding(model_name),
-        runtime=growing(60),
+        runtime=model_time("match"),
     params:
         key=lambda wildcards: [
             config["seed"],
@@ -55,7 +55,7 @@ rule sample:
         gpu=arm_gpus,
         nodes=1,
         mem_mb=holding(model_name),
-        runtime=sampling_time,
+        runtime=model_time("sample"),
     params:
         key=lambda wildcards: [config["seed"], wildcards.arm, int(wildcards.seed)],
         condition=lambda wildcards: STUDY.arms[wildcards.arm].condition,
@@ -86,6 +86,11 @@ use rule sample as resample with:
         f"{R}/logs/resample/{{arm}}/seed-{{seed}}/{{benchmark}}/extra-{{other}}-{{other_seed}}.log",
     benchmark:
         f"{R}/benchmarks/resample/{{arm}}/seed-{{seed}}/{{benchmark}}/extra-{{other}}-{{other_seed}}.tsv"
+    resources:
+        gpu=arm_gpus,
+        nodes=1,
+        mem_mb=holding(model_name),
+        runtime=model_time("resample"),
     params:
         # Randomness of their own: these completions are new ones.
         key=lambda wildcards: [
@@ -130,7 +135,7 @@ rule probe:
         gpu=arm_gpus,
         nodes=1,
         mem_mb=holding(model_name),
-        runtime=sampling_time,
+        runtime=model_time("probe"),
     params:
         key=lambda wildcards: [config["seed"], wildcards.arm, int(wildcards.seed)],
         conditions=STUDY.probes,

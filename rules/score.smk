@@ -20,7 +20,7 @@ rule score:
         gpu=scorer_gpus,
         nodes=1,
         mem_mb=holding(scorer_model),
-        runtime=growing(60),
+        runtime=model_time("score"),
     params:
         checkpoint=lambda wildcards: STUDY.checkpoint(wildcards.scorer),
         condition=text_condition,

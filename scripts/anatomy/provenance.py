@@ -12,6 +12,7 @@ from anatomy.errors import AnatomyError
 _LIBRARY = Path(__file__).resolve().parent
 
 
+@cache
 def _meaning(source: str) -> str:
     """Return code without what cannot change a result: comments, layout, docstrings."""
     tree = ast.parse(source)
@@ -32,18 +33,21 @@ def _meaning(source: str) -> str:
     return ast.dump(tree)
 
 
-def _imports(source: str) -> Iterable[str]:
-    """Yield the names of the library's modules that a source file imports."""
+@cache
+def _imports(source: str) -> tuple[str, ...]:
+    """Return the names of the library's modules that a source file imports."""
+    names: list[str] = []
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Import):
-            yield from (a.name.partition(".")[2] for a in node.names if a.name.startswith("anatomy."))
+            names += (a.name.partition(".")[2] for a in node.names if a.name.startswith("anatomy."))
         elif isinstance(node, ast.ImportFrom) and node.module:
             if node.module == "anatomy":
-                yield from (alias.name for alias in node.names)
+                names += (alias.name for alias in node.names)
             elif node.module.startswith("anatomy."):
                 package = node.module.partition(".")[2]
                 # What is imported may be a name of the module, or a module of the package.
-                yield from (package, *(f"{package}.{alias.name}" for alias in node.names))
+                names += (package, *(f"{package}.{alias.name}" for alias in node.names))
+    return tuple(names)
 
 
 @cache
