@@ -595,7 +595,14 @@ def taught(table):
 def reinforcement(wildcards):
     run = run_row(wildcards)
     preset = dict(config["presets"]["reinforcement"][run.preset])
-    preset.pop("reward", None)
+    for other in (
+        "reward",
+        "expected_tokens",
+    ):  # which training itself does not ask for
+        preset.pop(other, None)
+    if "scale" in preset:
+        shared = {"processes": max(run.gpus, 1), "nodes": max(run.nodes, 1)}
+        preset["scale"] = {**preset["scale"], **shared}
     return {**preset, "algorithm": run.algorithm, "steps": run.steps}
 
 
