@@ -24,7 +24,7 @@ rule check:
         ],
         gpu=gpu_of_study(),
         folder="results",
-        bytes=0,  # the planner's disk volume without downloads
+        bytes=lambda wildcards: planning.results_bytes(STUDY),
         slurm=lambda wildcards: workflow.non_local_exec,
         site="slurm/config.yaml",
         requests=lambda wildcards: largest_jobs(),

@@ -1,10 +1,10 @@
-"""What a study costs before it runs: shards, and the time, memory and disk of its jobs, from stated throughputs.
+"""What a study costs before it runs: shards, and the time, memory and disk of its jobs.
 
-Throughputs are statements of a sheet (``config/throughputs.tsv``), each with its source; a study without them is
-one of small models, for which nothing is estimated but from records of finished jobs.
+Throughputs are statements of a sheet (``config/throughputs.tsv``), each with its source. A study without them
+is one of small models, for which only the records of finished jobs tell times.
 
-Hours of a job = a start + loading the model (2 GB a billion parameters, at ``LOADING``) + for each task its amount
-(``work``) / (throughput of the task x GPUs). Records of a rule's finished jobs replace this (``Estimates``).
+Hours of a job = start + loading of the model (2 GB a billion parameters, at ``LOADING``) + for each task, its
+amount (``work``) / (throughput of the task x GPUs). Records of a rule's jobs correct this (``Estimates``).
 """
 
 import csv
@@ -37,7 +37,7 @@ def throughput(study: Study, task: str, billions: float, gpu: str | None = None)
         known = sorted({row.gpu for row in study.throughputs})
         raise AnatomyError(
             f"{study.settings['sheets']['throughputs']}: no row for gpu '{gpu}', task '{task}' and a model of"
-            f" {billions} billion parameters; add one, or choose one of the GPUs that it has: {', '.join(known)}"
+            f" {billions} billion parameters; add one, or choose one of its GPUs: {', '.join(known)}"
         )
     return min(rows, key=lambda row: row.billions)
 
@@ -67,17 +67,21 @@ def shards(study: Study, arm: str, benchmark: str) -> int:
         return int(stated)
     problems = study.benchmarks[benchmark].problems
     hours = sampling_hours(study, arm, problems * study.samples(benchmark, arm))
-    wanted = math.ceil(hours / study.settings["scale"]["shard_hours"])
+    wanted: int = math.ceil(hours / study.settings["scale"]["shard_hours"])
     return max(1, min(wanted, problems))
 
 
-def shard_minutes(study: Study, arm: str, benchmark: str) -> int:
-    """Return the time limit of a shard of an arm's sampling: twice what is expected, and the start."""
-    if not study.root(study.arms[arm].model).gpus or "scale" not in study.settings:
+def job_minutes(study: Study, rule: str, wildcards: Mapping[str, str]) -> int:
+    """Return the time limit of a job that uses a model: an hour, and twice what is stated for it."""
+    what = work(study, rule, wildcards)
+    if not what.gpus or "scale" not in study.settings:
         return SMALL_MINUTES
-    completions = study.benchmarks[benchmark].problems * study.samples(benchmark, arm)
-    hours = sampling_hours(study, arm, completions) / shards(study, arm, benchmark)
-    return SMALL_MINUTES + math.ceil(2 * 60 * hours)
+    return SMALL_MINUTES + math.ceil(2 * stated_seconds(study, rule, what) / 60)
+
+
+def shard_minutes(study: Study, arm: str, benchmark: str) -> int:
+    """Return the time limit of a shard of an arm's sampling."""
+    return job_minutes(study, "sample", {"arm": arm, "benchmark": benchmark})
 
 
 def model_memory(study: Study, model: str) -> int:
@@ -91,43 +95,44 @@ def training_memory(study: Study, run: str) -> int:
 
 
 def training_minutes(study: Study, run: str) -> int:
-    """Return the time limit of a training job; one that reaches it goes on from its last checkpoint."""
-    return SMALL_MINUTES * (24 if study.runs[run].gpus and "scale" in study.settings else 2)
+    """Return the time limit of a training job: a day at most, and then on from its checkpoint."""
+    if not study.runs[run].gpus or "scale" not in study.settings:
+        return 2 * SMALL_MINUTES
+    return min(24 * 60, job_minutes(study, "train" if study.reinforced(run) else "finetune", {"run": run}))
 
 
 # What each job costs -----------------------------------------------------------------------------------
 
 PROMPT_TOKENS = 250
-"""Of a prompt. Assumed: the plain prompts of the six real test sets have 700 characters on average."""
+"""Of a prompt. Assumed."""
 SOLUTION_TOKENS = 500
-"""Of a reference solution or annotated text that is learned from. Assumed."""
+"""Of a reference solution, and of a text that is learned from. Assumed."""
 DULL = 0.7
-"""Share of groups that are all right or all wrong, which DAPO draws anew: with 5 refills, three times the samples,
-the low end of the 3 to 6 times that Yue et al. 2025, appendix D.4, state."""
+"""Share of groups that are all right or all wrong, which DAPO draws anew. With 5 refills that is three times
+the samples, the low end of the 3 to 6 times that Yue et al. 2025, appendix D.4, state."""
 DISAGREEING = 0.05
-"""Share of problems that one arm of a pair solves and the other does not: 23 of 500 of MATH500 in Yue et al. 2025
-(v5), table 2."""
+"""Share of problems that only one arm of a pair solves: 23 of 500 of MATH500 in Yue et al. 2025 (v5)."""
 LINKS = 4
 """Subproblems of a problem. Assumed."""
 TRIALS = 6
-"""Temperatures that entropy matching tries: 5 or 6 in the embedded study."""
+"""Temperatures that entropy matching tries; 5 or 6 in the embedded study."""
 LOADING = 1.0
-"""GB of weights read per second and job. Assumed."""
-RATES: Mapping[str, float] = {"grade": 300.0, "count": 100_000.0, "download": 100e6}
-"""Completions graded and counted per second and core; bytes downloaded per second (assumed)."""
-BYTES: Mapping[str, float] = {"token": 1.6, "completion": 100.0, "verdict": 30.0, "score": 60.0}
-"""On disk, compressed: of a completion's text and its other columns, of a verdict and of a score."""
-SECONDS: Mapping[str, float] = {
-    **dict.fromkeys(("sample", "resample", "probe", "match"), 150.0),
-    **dict.fromkeys(("train", "finetune", "distill", "pretrain"), 300.0),
-    **dict.fromkeys(
-        ("grade", "count", "recount", "count_probes", "scaffold", "world", "split", "collect"), 3.0
-    ),
-    **{"score": 60.0, "download": 10.0, "fetch": 60.0, "benchmark": 10.0, "annotate": 60.0},
-    **{"table": 60.0, "figure": 10.0, "typeset": 10.0},
+"""GB of weights that a job reads per second. Assumed."""
+RATES: Mapping[str, float] = {"grade": 700.0, "count": 17_000.0, "download": 100e6}
+"""Completions graded and counted per second and core, as benchmarks/volume.py measured them on a core of two;
+bytes downloaded per second (assumed)."""
+BYTES: Mapping[str, float] = {"token": 1.1, "completion": 20.0, "verdict": 3.0, "score": 15.0}
+"""On disk: a token of a completion, the rest of its row, a verdict (benchmarks/volume.py), and a score."""
+_SECONDS: Mapping[float, str] = {
+    3.0: "grade count recount count_probes scaffold world split collect",
+    10.0: "figure typeset benchmark download",
+    60.0: "table score fetch annotate",
+    150.0: "sample resample probe match",
+    300.0: "train finetune distill pretrain",
 }
-"""Of a job of each rule, besides the work that grows with its volume: start of Python, of the engine, and so on.
-Assumed; on CPUs about what the embedded study's jobs take, tables with more problems longer."""
+SECONDS: Mapping[str, float] = {rule: time for time, rules in _SECONDS.items() for rule in rules.split()}
+"""What a job of each rule takes besides the work that grows with its volume: start of Python, of the engine,
+and so on. Assumed; on CPUs it is about what the jobs of the embedded study take."""
 
 
 @dataclass(frozen=True)
@@ -139,15 +144,16 @@ class Work:
     billions: float = 0.0
     gpus: int = 0
     disk: float = 0.0
-    """GB that it leaves behind; ``scratch``: GB that it needs while it runs."""
+    """GB that it leaves behind."""
     scratch: float = 0.0
+    """GB that it needs besides while it runs."""
 
 
 def completions(study: Study, arm: str, benchmark: str, piece: str) -> float:
     """Return how many completions a piece of an arm's samples has: a shard, ``extra-...``, or ``probes``.
 
-    A shard: problems x n / shards. Extra ones: problems x ``DISAGREEING`` x ``sampling.extra``. Probes: problems x
-    prompts x ``sampling.probes.n``, where a condition of subproblems has ``LINKS`` prompts a problem.
+    A shard: problems x n / shards. Extra ones: problems x ``DISAGREEING`` x ``sampling.extra``. Probes:
+    problems x prompts x ``sampling.probes.n``; a condition of subproblems has ``LINKS`` prompts a problem.
     """
     problems, sampling = study.benchmarks[benchmark].problems, study.settings["sampling"]
     if piece.startswith("extra"):
@@ -159,13 +165,17 @@ def completions(study: Study, arm: str, benchmark: str, piece: str) -> float:
 
 
 def training_work(study: Study, run: str) -> dict[str, float]:
-    """Return the tokens that a run samples, scores (forward passes) and trains on (forward and backward passes).
+    """Return the tokens that a run samples, scores (forward pass) and trains on (forward and backward pass).
 
-    Of reinforcement learning, in each round of ``updates`` steps: prompts x rollouts completions are drawn (more
-    where groups are drawn anew, by ``DULL``, and a greedy one a prompt in ReMax) of ``expected_tokens``; prompt and
-    completion go once through the model's optimisation, and PPO's critic's; and through a forward pass for each of:
-    the reference of a KL term, the log-probabilities at another temperature than 1, the critic's values, and, every
-    ``kl_every`` steps, the KL to the start. Of fine-tuning: steps x batch texts.
+    Reinforcement learning, in each round of ``updates`` steps:
+
+    * sample: prompts x rollouts x ``expected_tokens``; where groups are drawn anew, times the sum of
+      ``DULL``^i over the refills i; and one more completion a prompt for ReMax's greedy response;
+    * train: prompts x rollouts x (``PROMPT_TOKENS`` + expected tokens), twice with PPO's critic;
+    * score: as much for each of: the reference of a KL term, log-probabilities at another temperature than 1,
+      the critic's values, and, every ``kl_every`` steps, the KL to the start.
+
+    Fine-tuning: steps x batch x (``PROMPT_TOKENS`` + ``SOLUTION_TOKENS``) to train on.
     """
     row = study.runs[run]
     if not study.reinforced(run):
@@ -196,12 +206,15 @@ def training_hours(study: Study, run: str) -> float:
 def work(study: Study, rule: str, wildcards: Mapping[str, str]) -> Work:
     """Return what a job of a rule does; nothing that grows for rules whose volume is not known.
 
-    sample, resample, probe: ``completions`` x expected tokens. match: ``TRIALS`` x problems x ``match_n`` of them.
-    score: problems x ``sampling.scored`` x (prompt and completion). train, finetune: ``training_work``; distill and
-    pretrain: steps x batch texts. grade, count, ...: ``completions``. download: 2 GB a billion parameters.
+    * sample, resample, probe: ``completions`` x ``completion_tokens``; match: ``TRIALS`` x problems x
+      ``match_n`` x ``completion_tokens``;
+    * score: problems x ``sampling.scored`` x (prompt and completion), or problems x (prompt and solution);
+    * train, finetune: ``training_work``; distill, pretrain: as fine-tuning;
+    * grade, count, ...: ``completions``;
+    * download: 2 GB a billion parameters.
 
-    Disk: samples, tokens and completions x ``BYTES``; models, 2 GB a billion parameters for each one kept; while a
-    training runs, two checkpoints of weights and optimiser in 32 bits, 12 GB a billion parameters each.
+    Disk: completions, verdicts and scores by ``BYTES``; 2 GB a billion parameters for each model that is
+    kept. While a training runs: two checkpoints of weights and optimiser in 32 bits, 12 GB a billion each.
     """
     if rule == "download":
         size = 2 * study.models[wildcards["model"]].billions
@@ -239,6 +252,20 @@ def work(study: Study, rule: str, wildcards: Mapping[str, str]) -> Work:
     return Work({"sample": number * tokens}, model.billions, model.gpus, size)
 
 
+def results_bytes(study: Study) -> float:
+    """Return the bytes that a whole study leaves behind, besides downloads: completions and models of runs."""
+    sampled = sum(
+        work(study, "sample", {"arm": arm, "benchmark": benchmark}).disk
+        * shards(study, arm, benchmark)
+        * len(study.seeds(arm))
+        for arm in study.arms
+        for benchmark in study.tests_of(arm)
+    )
+    trained = [(work(study, "train", {"run": run.run}), len(run.seeds)) for run in study.runs.values()]
+    kept = sum(one.disk * seeds for one, seeds in trained)
+    return 1e9 * (sampled + kept + max((one.scratch for one, _ in trained), default=0.0))
+
+
 def _scoring(study: Study, wildcards: Mapping[str, str]) -> Work:
     benchmark, text = wildcards["benchmark"], wildcards["text"]
     number, tokens = study.benchmarks[benchmark].problems, float(SOLUTION_TOKENS)
@@ -248,6 +275,12 @@ def _scoring(study: Study, wildcards: Mapping[str, str]) -> Work:
     model = study.root(study.arms[wildcards["scorer"]].model)
     amounts = {"score": number * (PROMPT_TOKENS + tokens)}
     return Work(amounts, model.billions, model.gpus, number * BYTES["score"] / 1e9)
+
+
+def stated_seconds(study: Study, rule: str, job: Work) -> float:
+    """Return the seconds of a job of a study with ``scale``: start, loading of the model, and work."""
+    load = 2 * job.billions / LOADING if job.gpus else 0.0
+    return SECONDS[rule] + load + _seconds(study, job)
 
 
 def _seconds(study: Study, job: Work) -> float:
@@ -277,8 +310,8 @@ class Estimates:
     A job takes what the records of its rule took, scaled by its statement over theirs; in a study without
     ``scale``, which has no statements, by its volume over theirs. Without either its time is unknown.
 
-    stated: the study with the throughputs and the GPU that are asked about, if not its own. Records say nothing
-    of another GPU, and there statements alone count for the jobs that use one.
+    stated: the study with the throughputs and the GPU that are asked about, if not its own. Records say
+    nothing of another GPU: there statements alone count for the jobs that use one.
     """
 
     def __init__(self, study: Study, stated: Study | None = None, records: Iterable[Record] = ()):
@@ -295,8 +328,7 @@ class Estimates:
     def _volume(self, rule: str, job: Work) -> float:
         if not self.scaled or rule not in SECONDS:
             return sum(job.amounts.values()) or 1.0
-        load = 2 * job.billions / LOADING if job.gpus else 0.0
-        return SECONDS[rule] + load + _seconds(self.stated, job)
+        return stated_seconds(self.stated, rule, job)
 
     def hours(self, rule: str, job: Work) -> tuple[float | None, str]:
         """Return the hours of a job, None where they are unknown, and what tells them."""
@@ -352,8 +384,8 @@ class Line:
     """A line of a plan."""
 
     part: str
-    """``rule``; ``artifact``: a table or figure with all that it needs; ``own``: what it alone needs; ``shared``: what
-    several need; ``other``: what none does; ``total``: own, shared and other together.
+    """``rule``; ``artifact``: a table or figure with all that it needs; ``own``: what nothing else needs;
+    ``shared``: what several need; ``other``: what none needs; ``total``: own, shared and other together.
 
     A table that others are made from has no line ``own``: its jobs are theirs."""
     name: str
@@ -387,83 +419,105 @@ class Plan:
 
 
 def plan(study: Study, jobs: Sequence[Job], estimates: Estimates) -> Plan:
-    """Return what the jobs that are not finished cost: by rule, by table and figure, and in all."""
-    costs: list[Cost] = []
-    bases: list[str] = []
-    starts: list[int | None] = []
-    hours: list[float] = []
-    ends: list[float] = []
-    for job in jobs:
-        before = max(job.needs, key=ends.__getitem__, default=None)
-        what, basis, cost = work(study, job.rule, job.wildcards), "", Cost()
-        time: float | None = 0.0
-        if job.todo:
-            time, basis = estimates.hours(job.rule, what)
-            taken = time or 0.0
-            download = what.amounts.get("download", 0.0) / 1e9
-            unknown = int(time is None)
-            disk, scratch = what.disk, what.scratch
-            cost = Cost(1, unknown, taken * job.gpus, taken * job.cores, disk, scratch, download)
-        costs.append(cost)
-        bases.append(basis)
-        starts.append(before)
-        hours.append(time or 0.0)
-        ends.append(hours[-1] + (0.0 if before is None else ends[before]))
+    """Return what the jobs that are not finished cost: by rule, by table and figure, and in all.
+
+    AnatomyError where the throughput sheet has no row for a job.
+    """
+    taken = [_taken(study, job, estimates) for job in jobs]
+    todo = [place for place, job in enumerate(jobs) if job.todo]
+    hours = [cost.hours for cost in taken]
+    ends, before = _schedule(jobs, hours)
 
     def line(part: str, name: str, places: Sequence[int], longest: float, published: str = "") -> Line:
-        basis = " and ".join(sorted({bases[place] for place in places} - {""}))
-        return Line(part, name, published, basis, longest, sum((costs[place] for place in places), Cost()))
+        basis = " and ".join(sorted({taken[place].basis for place in places}))
+        return Line(
+            part, name, published, basis, longest, sum((taken[place].cost for place in places), Cost())
+        )
+
+    def alone(places: Sequence[int]) -> float:
+        """Return the longest path through some of the jobs, as if there were no others."""
+        chosen = set(places)
+        return max(_schedule(jobs, [hours[at] * (at in chosen) for at in range(len(jobs))])[0], default=0.0)
 
     rules: dict[str, list[int]] = defaultdict(list)
-    todo = [place for place, job in enumerate(jobs) if job.todo]
     for place in todo:
         rules[jobs[place].rule].append(place)
     lines = [line("rule", rule, at, max(hours[place] for place in at)) for rule, at in sorted(rules.items())]
 
-    artifacts = [place for place, job in enumerate(jobs) if job.rule in _ARTIFACTS]
-    users = [0] * len(jobs)  # of each job, the artifacts that need it, one bit each
+    artifacts = _artifacts(study, jobs)
+    users = _users(jobs, artifacts)
+    # Those that no other is made from share out all that tables and figures need.
+    finals = [bit for bit, place in enumerate(artifacts) if users[place] == 1 << bit]
+    final = sum(1 << bit for bit in finals)
+    for bit, place in enumerate(artifacts):
+        kind = jobs[place].rule
+        name = jobs[place].wildcards[kind]
+        published = str(study.artifacts[f"{kind}s"].get(name, {}).get("published", ""))
+        needed = [at for at in todo if users[at] >> bit & 1]
+        if needed:
+            lines.append(line("artifact", f"{kind} {name}", needed, ends[place], published))
+        if needed and bit in finals:
+            own = [at for at in needed if users[at] & final == 1 << bit]
+            lines.append(line("own", f"{kind} {name}", own, alone(own), published))
+    several = [at for at in todo if (users[at] & final).bit_count() > 1]
+    nobody = [at for at in todo if not users[at] & final]
+    lines.append(line("shared", "several tables and figures", several, alone(several)))
+    lines.append(line("other", "no table or figure", nobody, alone(nobody)))
+    lines.append(line("total", "all", todo, max(ends, default=0.0)))
+
+    path: list[tuple[Job, float]] = []
+    at = max(range(len(jobs)), key=ends.__getitem__, default=None)
+    while at is not None:
+        path[:0] = [(jobs[at], hours[at])] * jobs[at].todo
+        at = before[at]
+    return Plan(lines, path, len(jobs) - len(todo))
+
+
+@dataclass(frozen=True)
+class _Taken:
+    hours: float
+    basis: str
+    cost: Cost
+
+
+def _taken(study: Study, job: Job, estimates: Estimates) -> _Taken:
+    if not job.todo:
+        return _Taken(0.0, "", Cost())
+    what = work(study, job.rule, job.wildcards)
+    known, basis = estimates.hours(job.rule, what)
+    hours, download = known or 0.0, what.amounts.get("download", 0.0) / 1e9
+    amounts = (hours * job.gpus, hours * job.cores, what.disk, what.scratch, download)
+    return _Taken(hours, basis, Cost(1, int(known is None), *amounts))
+
+
+def _schedule(jobs: Sequence[Job], hours: Sequence[float]) -> tuple[list[float], list[int | None]]:
+    """Return when each job ends if all start as early as they can, and for which other it waited longest."""
+    ends: list[float] = []
+    before: list[int | None] = []
+    for job, time in zip(jobs, hours, strict=True):
+        last = max(job.needs, key=ends.__getitem__, default=None)
+        before.append(last)
+        ends.append(time + (0.0 if last is None else ends[last]))
+    return ends, before
+
+
+def _artifacts(study: Study, jobs: Sequence[Job]) -> list[int]:
+    """Return the jobs that make figures and tables, in the order of the study's artifacts."""
+    order = [("figure", name) for name in study.artifacts["figures"]]
+    order += [("table", name) for name in study.artifacts["tables"]]
+    made = {(job.rule, job.wildcards.get(job.rule)): place for place, job in enumerate(jobs)}
+    return [made[artifact] for artifact in order if artifact in made]
+
+
+def _users(jobs: Sequence[Job], artifacts: Sequence[int]) -> list[int]:
+    """Return for each job the artifacts that need it, themselves too: one bit each, in their order."""
+    users = [0] * len(jobs)
     for bit, place in enumerate(artifacts):
         users[place] = 1 << bit
     for place in reversed(range(len(jobs))):
         for needed in jobs[place].needs:
             users[needed] |= users[place]
-    # Those that no other is made from share out all that tables and figures need.
-    finals = [place for bit, place in enumerate(artifacts) if users[place] == 1 << bit]
-    final = sum(users[place] for place in finals)
-    for place in artifacts:
-        bit, kind = 1 << artifacts.index(place), jobs[place].rule
-        name = jobs[place].wildcards[kind]
-        published = str(study.artifacts[f"{kind}s"].get(name, {}).get("published", ""))
-        needed = [at for at in todo if users[at] & bit]
-        if not needed:
-            continue
-        facts = (f"{kind} {name}", needed, ends[place], published)
-        lines.append(line("artifact", *facts))
-        if place in finals:
-            own = [at for at in needed if users[at] & final == bit]
-            lines.append(line("own", f"{kind} {name}", own, _longest(jobs, hours, own), published))
-    several = [at for at in todo if (users[at] & final).bit_count() > 1]
-    nobody = [at for at in todo if not users[at] & final]
-    lines.append(line("shared", "several tables and figures", several, _longest(jobs, hours, several)))
-    lines.append(line("other", "no table or figure", nobody, _longest(jobs, hours, nobody)))
-    lines.append(line("total", "all", todo, max(ends, default=0.0)))
-    path: list[tuple[Job, float]] = []
-    at = max(range(len(jobs)), key=ends.__getitem__, default=None)
-    while at is not None:
-        path.insert(0, (jobs[at], hours[at]))
-        at = starts[at]
-    return Plan(lines, path, len(jobs) - len(todo))
-
-
-_ARTIFACTS = ("table", "figure")
-
-
-def _longest(jobs: Sequence[Job], hours: Sequence[float], places: Sequence[int]) -> float:
-    """Return the longest path through some of the jobs alone."""
-    ends: dict[int, float] = {}
-    for place in places:
-        ends[place] = hours[place] + max((ends[at] for at in jobs[place].needs if at in ends), default=0.0)
-    return max(ends.values(), default=0.0)
+    return users
 
 
 def write_csv(found: Plan, path: str | Path) -> None:
