@@ -242,9 +242,8 @@ def sheet(path: str | Path, kind: type[Row]) -> list[Row]:
                 blank = cell == EMPTY
                 values[field.name] = _BLANK[field.type] if blank else _READERS[field.type](cell)
             except ValueError as error:
-                expected = {int: "a whole number", float: "a number"}.get(
-                    field.type, "whole numbers such as 0,1,2 or 2-6"
-                )
+                kinds: Mapping[Any, str] = {int: "a whole number", float: "a number"}
+                expected = kinds.get(field.type, "whole numbers such as 0,1,2 or 2-6")
                 raise AnatomyError(f"{where}: '{cell}' is not {expected}") from error
             allowed = _CHOICES.get(f"{names[0]}.{field.name}")
             if allowed and cell not in allowed:
@@ -617,12 +616,12 @@ def load(settings: Mapping[str, Any], root: str | Path, where: str) -> Study:
         known(arm.step, {"last": 0, **{str(step): 0 for step in kept}, **by_tokens}, "step", place)
         for benchmark_name in arm.benchmarks:
             known(benchmark_name, benchmarks, "benchmark", place)
-        root = result.root(arm.model)
+        first = result.root(arm.model)
         new = result.preset(arm.arm).get("max_new_tokens", settings["sampling"]["max_new_tokens"])
-        if root.context and new >= root.context:
+        if first.context and new >= first.context:
             raise AnatomyError(
-                f"{place}: max_new_tokens {new} leaves no room for a prompt: model '{root.model}' has"
-                f" {root.context} positions; choose another sampling preset"
+                f"{place}: max_new_tokens {new} leaves no room for a prompt: model '{first.model}' has"
+                f" {first.context} positions; choose another sampling preset"
             )
         for benchmark_name in arm.probed:
             known(benchmark_name, result.tests_of(arm.arm), "benchmark of the arm to probe it on", place)
@@ -705,7 +704,7 @@ def _check_pairs(study: Study, where: str) -> None:
     sampled: dict[Any, str] = {}
     for name, arm in study.arms.items():
         for benchmark in study.tests_of(name):
-            what = (
+            which = (
                 *(
                     arm.model,
                     study.checkpoint(name),
@@ -715,9 +714,9 @@ def _check_pairs(study: Study, where: str) -> None:
                 ),
                 json.dumps([study.sampling(name), study.samples(benchmark, name), study.matched(name)]),
             )
-            if what in sampled:
+            if which in sampled:
                 raise AnatomyError(
-                    f"{where}, arm {name}: on '{benchmark}' it is the same as arm '{sampled[what]}';"
+                    f"{where}, arm {name}: on '{benchmark}' it is the same as arm '{sampled[which]}';"
                     " name that one where both are meant, so that it is sampled once"
                 )
-            sampled[what] = name
+            sampled[which] = name
