@@ -3,6 +3,7 @@
 from typing import Any
 
 import numpy as np
+from matplotlib.patches import Rectangle
 
 from anatomy import plotting, reporting
 from job import run
@@ -44,7 +45,9 @@ def main(job: Any, report: Any) -> None:
                 (1.0, at), xycoords=("axes fraction", "data"), ha="right", va="center", fontsize=6.5,
             )  # fmt: skip
         left.axvline(0, color="#333333", lw=0.7)
-        left.bar([], [], color="white", hatch="//////", edgecolor="#555555", label=AGAIN)
+        left.add_patch(
+            Rectangle((0, 0), 0, 0, facecolor="white", hatch="//////", edgecolor="#555555", label=AGAIN)
+        )
         left.set_yticks(range(len(panels)), [f"{benchmark}, seed {seed}" for benchmark, seed in panels])
         left.set_ylim(len(panels) - 0.4, -0.6)
         left.set_title(f"{plotting.TARGETS[target]}", loc="left")
