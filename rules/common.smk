@@ -10,10 +10,12 @@ ROOT = Path(workflow.basedir)
 sys.path.insert(0, str(ROOT / "scripts"))
 
 from snakemake.io import _IOFile
+from snakemake.jobs import Job
+from snakemake.logging import logger
 from snakemake.scheduling.job_scheduler import JobScheduler
 
 from anatomy import config as settings
-from anatomy import planning, provenance, scaffold
+from anatomy import cluster, planning, provenance, scaffold
 from anatomy.errors import AnatomyError
 
 # A waiting thread must not take the core of the job beside it.
@@ -64,11 +66,25 @@ def reevaluate_once(scheduler, delay):
 JobScheduler._schedule_reevalutation = reevaluate_once
 
 
+def forget_params(job):
+    """Forget the params of a job that is ready, those that are recorded of it too.
+
+    Snakemake 9.27 keeps the latter, so a job that another node runs was recorded with the params of before its
+    inputs were there, and would run again.
+    """
+    if not job._params_and_resources_resetted:
+        job._resources = job._params = job._non_derived_params = None
+        job._params_and_resources_resetted = True
+
+
+Job.reset_params_and_resources = forget_params
+
+
 def clear_stale_locks():
     """Remove the locks that a killed Snakemake left behind, so that a rerun simply continues.
 
     The operating system holds the lock on our file for as long as the process lives, and no longer; while
-    another Snakemake runs here, nothing is removed and its own locks protect it.
+    another Snakemake runs here, nothing is removed, its own locks protect it, and None is returned.
     """
     state = Path(".snakemake")
     state.mkdir(exist_ok=True)
@@ -76,7 +92,7 @@ def clear_stale_locks():
     try:
         fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
-        return held
+        return None
     for lock in (state / "locks").glob("*.lock"):
         lock.unlink(missing_ok=True)
     return held
@@ -84,6 +100,18 @@ def clear_stale_locks():
 
 # A job's own Snakemake, on another node perhaps, leaves the locks of the one that sent it alone.
 RUNNING = clear_stale_locks() if workflow.is_main_process else None
+
+
+onstart:
+    if RUNNING and not workflow.local_exec:
+        try:
+            orphans = cluster.cancel_orphans(Path.cwd())
+        except AnatomyError as error:
+            raise SystemExit(f"error: {error}")
+        if orphans:
+            logger.info(
+                f"Cancelled Slurm jobs of a killed run: {', '.join(orphans)}"
+            )
 
 
 wildcard_constraints:
@@ -213,6 +241,11 @@ def arm_gpus(wildcards):
 
 def run_nodes(wildcards):
     return max(run_row(wildcards).nodes, 1)
+
+
+def without_step(wildcards):
+    """Return 0, which has a job of several nodes start its own steps on them; None for one node."""
+    return 0 if run_nodes(wildcards) > 1 else None
 
 
 def run_gpus_of_node(wildcards):

@@ -87,6 +87,7 @@ rule train:
     resources:
         gpu=run_gpus,
         nodes=run_nodes,
+        mpi=without_step,
         mem_mb=training_memory,
         runtime=training_time,
     params:
@@ -130,6 +131,7 @@ rule finetune:
     resources:
         gpu=run_gpus,
         nodes=run_nodes,
+        mpi=without_step,
         mem_mb=training_memory,
         runtime=training_time,
     params:

@@ -19,7 +19,7 @@ import job
 from anatomy import benchmarks, tables
 
 ROOT = Path(__file__).resolve().parents[1]
-PARTS = ("Snakefile", "rules", "scripts", "config", "envs", "paper", "profiles", "tests/tiny")
+PARTS = ("Snakefile", "rules", "scripts", "config", "envs", "paper", "profiles", "slurm", "tests/tiny")
 STUDY = "results/tiny"
 
 pytestmark = pytest.mark.slow
