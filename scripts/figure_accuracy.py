@@ -12,6 +12,8 @@ def main(job: Any, report: Any) -> None:
     arms = job.params.arms
     table = reporting.read_csv(job.input[0], ["arm", "benchmark", "bin", "problems", "low", "high"])
     change = reporting.read_csv(job.input[1], ["arm", "base", "benchmark", "bin", "estimate", "low", "high"])
+    table = table[table["arm"].isin(arms)]
+    change = change[change["arm"].isin(arms) & change["base"].isin(arms)]
     benchmarks, bins = list(table["benchmark"].unique()), list(table["bin"].unique())
     figure, grid = plotting.grid(len(benchmarks), 2, 1.5, sharex=True)
     width = 0.8 / len(arms)
@@ -44,7 +46,7 @@ def main(job: Any, report: Any) -> None:
                 color=plotting.COLOURS[2 + place],
                 capsize=1.5,
                 lw=0.9,
-                label=f"{arms.get(arm, arm)} less {arms.get(base, base)}",
+                label=f"{arms[arm]} less {arms[base]}",
             )
         right.axhline(0, color="#333333", lw=0.7)
         right.set_title(f"{benchmark}: change", loc="left")

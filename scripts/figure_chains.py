@@ -1,4 +1,7 @@
-"""Subproblem success rate against full accuracy, a point an arm and level; the line is equality."""
+"""Subproblem success rate against full accuracy, a point an arm and level; the line is equality.
+
+Where problems have no levels, a point an arm.
+"""
 
 from typing import Any
 
@@ -12,7 +15,8 @@ def main(job: Any, report: Any) -> None:
     arms = job.params.arms
     columns = ["arm", "stratum", "mode", "ssr", "ssr_low", "ssr_high", "accuracy"]
     table = reporting.read_csv(job.input[0], columns)
-    table = table[table["stratum"].str.startswith("level ")]
+    levels = table["stratum"].str.startswith("level ")
+    table = table[levels if levels.any() else table["stratum"] == "all"]
     figure, grid = plotting.grid(1, 2, 2.6, sharex=True, sharey=True)
     for axes, (mode, title) in zip(grid.ravel(), MODES.items(), strict=True):
         axes.plot([0, 1], [0, 1], color="#333333", lw=0.7)

@@ -9,20 +9,21 @@ from job import run
 def main(job: Any, report: Any) -> None:
     arms = job.params.arms
     table = reporting.read_csv(job.input[0], ["arm", "benchmark", "target", "tau", "estimate", "low", "high"])
-    benchmarks, targets = table["benchmark"].unique(), table["target"].unique()
-    figure, grid = plotting.grid(len(benchmarks), len(targets), 1.5, sharex=True, sharey=True)
-    for row, benchmark in enumerate(benchmarks):
-        for column, target in enumerate(targets):
-            axes = grid[row][column]
-            panel = table[(table["benchmark"] == benchmark) & (table["target"] == target)]
-            for place, arm in enumerate(arms):
-                if (panel["arm"] == arm).any():
-                    plotting.band(axes, "tau", panel[panel["arm"] == arm], arms[arm], place)
-            axes.set_ylim(0, 1.02)
-            axes.set_title(f"{benchmark}: {plotting.TARGETS[target]}", loc="left")
-        grid[row][0].set_ylabel("share of problems")
-    for axes in grid[-1]:
-        axes.set_xlabel("tau (share of samples that succeed)")
+    table = table[table["arm"].isin(arms)]
+    benchmarks, targets = list(table["benchmark"].unique()), list(table["target"].unique())
+    rows, columns = plotting.shape(len(benchmarks), len(targets))
+    figure, grid = plotting.grid(rows, columns, 1.5, sharex=True, sharey=True)
+    for panel in plotting.panels(grid, benchmarks, targets):
+        here = table[(table["benchmark"] == panel.benchmark) & (table["target"] == panel.target)]
+        for place, arm in enumerate(arms):
+            if (here["arm"] == arm).any():
+                plotting.band(panel.axes, "tau", here[here["arm"] == arm], arms[arm], place)
+        panel.axes.set_ylim(0, 1.02)
+        panel.axes.set_title(panel.title, loc="left")
+        if panel.left:
+            panel.axes.set_ylabel("share of problems")
+        if panel.bottom:
+            panel.axes.set_xlabel("tau (share of samples that succeed)")
     plotting.legend(figure, grid)
     plotting.save(figure, job.output)
 

@@ -11,29 +11,25 @@ def main(job: Any, report: Any) -> None:
     columns = ["arm", "base", "benchmark", "target", "k", "estimate", "low", "high", "band_low", "band_high"]
     table = reporting.read_csv(job.input[0], columns)
     table = table[table["arm"].isin(arms)]
-    benchmarks, targets = table["benchmark"].unique(), table["target"].unique()
-    figure, grid = plotting.grid(len(benchmarks), len(targets), 1.5, sharex=True, sharey="row")
-    for row, benchmark in enumerate(benchmarks):
-        for column, target in enumerate(targets):
-            axes = grid[row][column]
-            panel = table[(table["benchmark"] == benchmark) & (table["target"] == target)]
-            for place, arm in enumerate(arms):
-                curve = panel[panel["arm"] == arm]
-                style = plotting.look(place + 1)
-                axes.plot(curve["k"], 100 * curve["estimate"], label=f"{arms[arm]} less its base", **style)
-                for low, high, alpha in (("band_low", "band_high", 0.12), ("low", "high", 0.22)):
-                    axes.fill_between(
-                        curve["k"],
-                        100 * curve[low],
-                        100 * curve[high],
-                        color=style["color"],
-                        alpha=alpha,
-                        lw=0,
-                    )
-            axes.axhline(0, color="#333333", lw=0.7)
-            plotting.samples_axis(axes, panel["k"], row == len(benchmarks) - 1)
-            axes.set_title(f"{benchmark}: {plotting.TARGETS[target]}", loc="left")
-        grid[row][0].set_ylabel("percentage points")
+    benchmarks, targets = list(table["benchmark"].unique()), list(table["target"].unique())
+    rows, columns = plotting.shape(len(benchmarks), len(targets))
+    figure, grid = plotting.grid(rows, columns, 1.5, sharex=True, sharey="row")
+    for panel in plotting.panels(grid, benchmarks, targets):
+        axes = panel.axes
+        here = table[(table["benchmark"] == panel.benchmark) & (table["target"] == panel.target)]
+        for place, arm in enumerate(arms):
+            curve = here[here["arm"] == arm]
+            style = plotting.look(place + 1)
+            axes.plot(curve["k"], 100 * curve["estimate"], label=f"{arms[arm]} less its base", **style)
+            for low, high, alpha in (("band_low", "band_high", 0.12), ("low", "high", 0.22)):
+                axes.fill_between(
+                    curve["k"], 100 * curve[low], 100 * curve[high], color=style["color"], alpha=alpha, lw=0
+                )
+        axes.axhline(0, color="#333333", lw=0.7)
+        plotting.samples_axis(axes, here["k"], panel.bottom)
+        axes.set_title(panel.title, loc="left")
+        if panel.left:
+            axes.set_ylabel("percentage points")
     plotting.legend(figure, grid)
     plotting.save(figure, job.output)
 

@@ -14,18 +14,18 @@ def main(job: Any, report: Any) -> None:
     table = table[table["arm"].isin(arms) & (table["seed"] == "all")]
     # Benchmarks that every arm was sampled on.
     covered = table.groupby("benchmark", sort=False)["arm"].nunique()
-    benchmarks, targets = list(covered[covered == covered.max()].index), table["target"].unique()
-    figure, grid = plotting.grid(len(benchmarks), len(targets), sharex=True, sharey=True)
-    for row, benchmark in enumerate(benchmarks):
-        for column, target in enumerate(targets):
-            axes = grid[row][column]
-            panel = table[(table["benchmark"] == benchmark) & (table["target"] == target)]
-            for place, arm in enumerate(arms):
-                plotting.band(axes, "k", panel[panel["arm"] == arm], arms[arm], place)
-            plotting.samples_axis(axes, panel["k"], row == len(benchmarks) - 1)
-            axes.set_ylim(0, 1.02)
-            axes.set_title(f"{benchmark}: {plotting.TARGETS[target]}", loc="left")
-        grid[row][0].set_ylabel("pass@k")
+    benchmarks, targets = list(covered[covered == covered.max()].index), list(table["target"].unique())
+    rows, columns = plotting.shape(len(benchmarks), len(targets))
+    figure, grid = plotting.grid(rows, columns, sharex=True, sharey=True)
+    for panel in plotting.panels(grid, benchmarks, targets):
+        here = table[(table["benchmark"] == panel.benchmark) & (table["target"] == panel.target)]
+        for place, arm in enumerate(arms):
+            plotting.band(panel.axes, "k", here[here["arm"] == arm], arms[arm], place)
+        plotting.samples_axis(panel.axes, here["k"], panel.bottom)
+        panel.axes.set_ylim(0, 1.02)
+        panel.axes.set_title(panel.title, loc="left")
+        if panel.left:
+            panel.axes.set_ylabel("pass@k")
     plotting.legend(figure, grid)
     plotting.save(figure, job.output)
 

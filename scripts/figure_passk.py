@@ -7,7 +7,9 @@ from matplotlib.figure import Figure
 from anatomy import plotting, reporting
 from job import run
 
-TITLES = {"answer": "answer right", "derivation": "whole derivation right"}
+FEW = 4
+"""Up to so many arms, single training seeds are drawn too."""
+OVERTAKES = "base ahead from this k on"
 
 
 def main(job: Any, report: Any) -> None:
@@ -19,45 +21,44 @@ def main(job: Any, report: Any) -> None:
     crossover = crossover[crossover["arm"].isin(arms) & crossover["base"].isin(arms)]
     table = table[table["arm"].isin(arms)]
     covered = table.groupby("benchmark", sort=False)["arm"].nunique()
-    benchmarks, targets = list(covered[covered > 1].index), table["target"].unique()  # some to compare
-    figure = Figure(figsize=(plotting.WIDTH, 1.0 + 1.7 * len(benchmarks)))
-    grid = figure.subplots(len(benchmarks), len(targets), squeeze=False, sharex=True, sharey="row")
-    for row, benchmark in enumerate(benchmarks):
-        for column, target in enumerate(targets):
-            axes = grid[row][column]
-            panel = table[(table["benchmark"] == benchmark) & (table["target"] == target)]
-            for place, arm in enumerate(arms):
-                style = plotting.look(place)
-                for seed, curve in panel[panel["arm"] == arm].groupby("seed"):
-                    if seed == "all":
-                        axes.plot(curve["k"], curve["estimate"], label=arms[arm], **style)
-                        axes.fill_between(
-                            curve["k"], curve["low"], curve["high"], color=style["color"], alpha=0.15, lw=0
-                        )
-                    elif panel[panel["arm"] == arm]["seed"].nunique() > 2:
-                        axes.plot(curve["k"], curve["estimate"], color=style["color"], lw=0.5, alpha=0.7)
-            _mark(axes, crossover, panel, benchmark, target)
-            ks = sorted(panel["k"].unique())
-            axes.set_xscale("log", base=2)
-            axes.set_xticks(plotting.log2_ticks([int(k) for k in ks]))
-            axes.xaxis.set_major_formatter("{x:.0f}")
-            axes.minorticks_off()
-            axes.set_ylim(0, 1.02)
-            axes.set_title(f"{benchmark}: {TITLES[target]}", loc="left")
-            if column == 0:
-                axes.set_ylabel("pass@k")
-            if row == len(benchmarks) - 1:
-                axes.set_xlabel("k (samples)")
+    benchmarks, targets = list(covered[covered > 1].index), list(table["target"].unique())  # some to compare
+    rows, columns = plotting.shape(len(benchmarks), len(targets))
+    figure = Figure(figsize=(plotting.WIDTH, 1.0 + 1.7 * rows))
+    grid = figure.subplots(rows, columns, squeeze=False, sharex=True, sharey="row")
+    for panel in plotting.panels(grid, benchmarks, targets):
+        axes = panel.axes
+        here = table[(table["benchmark"] == panel.benchmark) & (table["target"] == panel.target)]
+        for place, arm in enumerate(arms):
+            style = plotting.look(place)
+            of_arm = here[here["arm"] == arm]
+            for seed, curve in of_arm.groupby("seed"):
+                if seed == "all":
+                    axes.plot(curve["k"], curve["estimate"], label=arms[arm], **style)
+                    axes.fill_between(
+                        curve["k"], curve["low"], curve["high"], color=style["color"], alpha=0.15, lw=0
+                    )
+                elif len(arms) <= FEW and of_arm["seed"].nunique() > 2:
+                    axes.plot(curve["k"], curve["estimate"], color=style["color"], lw=0.5, alpha=0.7)
+        _mark(axes, crossover, here, panel, list(arms))
+        plotting.samples_axis(axes, here["k"], panel.bottom)
+        axes.set_ylim(0, 1.02)
+        axes.set_title(panel.title, loc="left")
+        if panel.left:
+            axes.set_ylabel("pass@k")
     plotting.legend(figure, grid)
     plotting.save(figure, job.output)
 
 
-def _mark(axes: Any, crossover: Any, panel: Any, benchmark: str, target: str) -> None:
-    """Mark where the base overtakes an arm, if it does within the panel."""
-    here = crossover[(crossover["benchmark"] == benchmark) & (crossover["target"] == target)]
-    for row in here.to_dict("records"):
+def _mark(axes: Any, crossover: Any, curves: Any, panel: plotting.Panel, arms: list[str]) -> None:
+    """Mark where the base overtakes each arm, if it does within the panel: a single one in words."""
+    of_panel = crossover[(crossover["benchmark"] == panel.benchmark) & (crossover["target"] == panel.target)]
+    within = of_panel[of_panel["estimate"].astype(float).between(1, curves["k"].max())]
+    for row in within.to_dict("records"):
         at = float(row["estimate"])
-        if not 1 <= at <= panel["k"].max():
+        if len(of_panel) > 1:  # labels would stand on each other
+            color = plotting.look(arms.index(row["arm"]))["color"]
+            axes.plot(at, 0, marker="^", ls="", ms=6, color=color, clip_on=False, zorder=3)
+            axes.plot([], [], marker="^", ls="", ms=6, color="#555555", label=OVERTAKES)
             continue
         axes.axvline(at, color="#555555", lw=0.7, ls="--", zorder=0)
         axes.annotate(

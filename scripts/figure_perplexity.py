@@ -8,7 +8,9 @@ from matplotlib.figure import Figure
 from anatomy import plotting, reporting
 from job import run
 
-NAMES = {"gold": "Reference derivation"}
+LONG = 36
+"""Characters of a label from which all of them have two lines."""
+NAMES = {"gold": "Reference solution"}
 
 
 def main(job: Any, report: Any) -> None:
@@ -19,6 +21,8 @@ def main(job: Any, report: Any) -> None:
     table = table[table["measure"] == "ppl"]
     pairs = list(dict.fromkeys(zip(table["scorer"], table["text"], strict=True)))
     labels = [f"{arms[text]}, under {arms[scorer]}" for scorer, text in pairs]
+    if max(map(len, labels)) > LONG:
+        labels = [label.replace(", under ", ",\nunder ") for label in labels]
     figure = Figure(figsize=(plotting.WIDTH, 1.6 + 0.22 * len(pairs) + 0.3 * contrast["text"].nunique()))
     top, bottom = figure.subplots(2, 1, height_ratios=[len(pairs), 1.3 * contrast["text"].nunique()])
     for place, subset in enumerate(("all", "right", "wrong")):

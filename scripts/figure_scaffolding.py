@@ -14,8 +14,8 @@ def main(job: Any, report: Any) -> None:
     )
     passk = passk[passk["arm"].isin(arms) & (passk["seed"] == "all")]
     covered = passk.groupby("benchmark", sort=False)["arm"].nunique()
-    benchmarks, targets = list(covered[covered > 1].index), passk["target"].unique()
-    figure, grid = plotting.grid(1 + len(benchmarks), 2, 1.7)
+    benchmarks, targets = list(covered[covered > 1].index), list(passk["target"].unique())
+    figure, grid = plotting.grid(1 + plotting.shape(len(benchmarks), len(targets))[0], 2, 1.7)
     first = next(iter(arms))
     for axes, name, label in (
         (grid[0][0], "zero_signal", "share of groups without a signal"),
@@ -30,16 +30,15 @@ def main(job: Any, report: Any) -> None:
         axes.xaxis.get_major_locator().set_params(integer=True)
         axes.set_xlabel("step of stage 2")
         axes.set_title(label, loc="left")
-    for row, benchmark in enumerate(benchmarks, start=1):
-        for column, target in enumerate(targets):
-            axes = grid[row][column]
-            panel = passk[(passk["benchmark"] == benchmark) & (passk["target"] == target)]
-            for place, arm in enumerate(arms):
-                plotting.band(axes, "k", panel[panel["arm"] == arm], arms[arm], place)
-            plotting.samples_axis(axes, panel["k"], row == len(benchmarks))
-            axes.set_ylim(0, None)
-            axes.set_title(f"{benchmark}: {plotting.TARGETS[target]}", loc="left")
-        grid[row][0].set_ylabel("pass@k")
+    for panel in plotting.panels(grid[1:], benchmarks, targets):
+        here = passk[(passk["benchmark"] == panel.benchmark) & (passk["target"] == panel.target)]
+        for place, arm in enumerate(arms):
+            plotting.band(panel.axes, "k", here[here["arm"] == arm], arms[arm], place)
+        plotting.samples_axis(panel.axes, here["k"], panel.bottom)
+        panel.axes.set_ylim(0, None)
+        panel.axes.set_title(panel.title, loc="left")
+        if panel.left:
+            panel.axes.set_ylabel("pass@k")
     plotting.legend(figure, grid, 3)
     plotting.save(figure, job.output)
 

@@ -54,7 +54,9 @@ def test_a_script_reaches_what_it_imports_and_what_that_imports(scripts: Path) -
     (scripts / "two.py").write_text(
         "import anatomy.engine\n\n\ndef f():\n    from anatomy.passk import pass_at_k\n"
     )
-    assert {"two", "engine", "vllm_engine", "decoding", "models", "rng", "errors", "passk"} == reached(scripts / "two.py")
+    assert {"two", "engine", "vllm_engine", "decoding", "models", "rng", "errors", "passk"} == reached(
+        scripts / "two.py"
+    )
     (scripts / "three.py").write_text(
         "import json\nfrom anatomy.tables import write as w, read\nimport numpy\n"
     )

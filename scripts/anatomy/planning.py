@@ -253,7 +253,7 @@ def work(study: Study, rule: str, wildcards: Mapping[str, str]) -> Work:
 
 
 def results_bytes(study: Study) -> float:
-    """Return the bytes that a whole study leaves behind, besides downloads: completions and models of runs."""
+    """Return the bytes that a study leaves behind, besides downloads: completions and models of runs."""
     sampled = sum(
         work(study, "sample", {"arm": arm, "benchmark": benchmark}).disk
         * shards(study, arm, benchmark)

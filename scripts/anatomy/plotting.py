@@ -1,12 +1,14 @@
 """One style for every figure, and files whose bytes depend on what is drawn alone."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import matplotlib
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.textpath import TextPath
 
 from anatomy.tables import atomic
 
@@ -62,6 +64,41 @@ def grid(rows: int, columns: int, height: float = 1.7, **kwargs: Any) -> tuple[F
     return figure, figure.subplots(rows, columns, squeeze=False, **kwargs)
 
 
+@dataclass(frozen=True)
+class Panel:
+    """One benchmark's axes for one target, and whether they are at the left and at the bottom of the grid."""
+
+    axes: Any
+    benchmark: str
+    target: str
+    left: bool
+    bottom: bool
+
+    @property
+    def title(self) -> str:
+        return f"{self.benchmark}: {TARGETS[self.target]}"
+
+
+def shape(benchmarks: int, targets: int) -> tuple[int, int]:
+    """Return rows and columns of panels: a row a benchmark, or, of one target, two benchmarks a row."""
+    columns = targets if targets > 1 else min(2, benchmarks)
+    return -(-benchmarks * targets // columns), columns
+
+
+def panels(grid: Any, benchmarks: Sequence[str], targets: Sequence[str]) -> Iterator[Panel]:
+    """Yield the panels of a grid that has their ``shape``; what is left of the grid is hidden."""
+    rows, columns = grid.shape
+    wanted = [(benchmark, target) for benchmark in benchmarks for target in targets]
+    for axes in grid.ravel()[len(wanted) :]:
+        axes.set_visible(False)
+    for place, (benchmark, target) in enumerate(wanted):
+        row, column = divmod(place, columns)
+        bottom = place + columns >= len(wanted)
+        if bottom and row < rows - 1:  # above a hidden one, which would have the shared axis's labels
+            grid[row][column].tick_params(labelbottom=True)
+        yield Panel(grid[row][column], benchmark, target, column == 0, bottom)
+
+
 def band(axes: Any, x: Any, frame: Any, label: str | None, index: int, scale: float = 1.0) -> None:
     """Draw a table's ``estimate`` against ``x``, and ``low`` to ``high`` as a band."""
     style = look(index)
@@ -107,18 +144,34 @@ def samples_axis(axes: Any, ks: Any, labelled: bool = True) -> None:
 
 
 def legend(figure: Figure, axes: Any, columns: int = 4) -> None:
-    """Put one legend, of everything labelled in any of the axes, below the panels."""
+    """Put one legend, of everything labelled in any of the axes, below the panels.
+
+    It has fewer columns than asked for where they would be wider than the figure.
+    """
     entries: dict[str, Any] = {}
     for one in axes.ravel():
         for handle, label in zip(*one.get_legend_handles_labels(), strict=True):
             entries.setdefault(label, handle)
+    columns = min(columns, len(entries))
+    while columns > 1 and _legend_width(list(entries), columns) > figure.get_figwidth():
+        columns -= 1
     if entries:
         figure.legend(
             list(entries.values()),
             list(entries),
             loc="outside lower center",
-            ncols=min(columns, len(entries)),
+            ncols=columns,
         )
+
+
+def _legend_width(labels: Sequence[str], columns: int) -> float:
+    """Return the inches that a legend takes up: of each column the widest label, its handle, and space."""
+    rows, longer = divmod(len(labels), columns)  # the first columns have one more
+    ends = np.cumsum([rows + (column < longer) for column in range(columns)])
+    widest = [max(part, key=len) for part in np.split(np.array(labels, dtype=object), ends[:-1])]
+    size = float(STYLE["legend.fontsize"])
+    handles = 4.8 * size * len(widest)  # matplotlib's handlelength, handletextpad and columnspacing
+    return (handles + sum(TextPath((0, 0), label, size=size).get_extents().width for label in widest)) / 72
 
 
 def log2_ticks(ks: Sequence[int]) -> list[int]:

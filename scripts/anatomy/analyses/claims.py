@@ -11,6 +11,8 @@ def rows(inputs: Inputs) -> Rows:
         table = inputs.table(claim.table, [*claim.where, "estimate", "low", "high"])
         keys = [column for column in claim.where if isinstance(claim.where[column], list)]
         found = effects(claim, table)
+        if "benchmark" not in claim.where and "benchmark" in found and found["benchmark"].nunique() > 1:
+            keys.append("benchmark")  # it is about each of them
         judged = [
             {
                 "claim": name,

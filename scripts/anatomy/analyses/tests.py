@@ -1,7 +1,8 @@
 """All primary tests of the study as one family, with Holm's correction.
 
 pass@1 and pass@K (the largest k) of each arm against its base, coverage against the base's for each training
-seed, and that all algorithms are alike.
+seed, and that all algorithms are alike. A study whose arms differ in n has several tables of differences;
+their names begin with ``difference``.
 """
 
 import pandas as pd
@@ -13,9 +14,13 @@ from anatomy.analysis import Inputs, Rows
 def rows(inputs: Inputs) -> Rows:
     where = ["benchmark", "target"]
     keys = ["arm", "base", *where, "estimate", "p"]
-    difference = inputs.table("difference", [*keys, "k"]).assign(seed="all")
-    largest = difference.groupby(where)["k"].transform("max")
-    difference = difference[(difference["k"] == 1) | (difference["k"] == largest)]
+    found = []
+    for file in inputs.files["tables"]:
+        if file["table"].startswith("difference"):
+            table = inputs.table(file["table"], [*keys, "k"]).assign(seed="all")
+            largest = table.groupby(where)["k"].transform("max")
+            found.append(table[(table["k"] == 1) | (table["k"] == largest)])
+    difference = pd.concat(found)
     first = difference["k"] == 1
     difference["test"] = first.map({True: "pass@1 differs", False: "pass@K differs"})
     coverage = inputs.table("coverage", [*keys, "seed"]).assign(test="coverage differs", k=None)
