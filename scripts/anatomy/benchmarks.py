@@ -224,8 +224,8 @@ def side(
 ) -> list[Mapping[str, Any]]:
     """Return the training or the test side of a benchmark, in the benchmark's order.
 
-    All rows are put in one random order, drawn by ``key`` alone: training takes the first ``size`` of it, test
-    the last. Raises AnatomyError where there are fewer rows than that.
+    All rows are put in one random order, drawn by ``key`` alone: training takes the first ``size`` of it,
+    test the last. Raises AnatomyError where there are fewer rows than that.
     """
     if size > len(rows):
         raise AnatomyError(f"{len(rows)} problems are too few for a {name} side of {size}")
