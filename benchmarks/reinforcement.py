@@ -21,7 +21,7 @@ import yaml
 
 sys.path.append(str(Path(__file__).resolve().parents[1] / "scripts"))
 
-from anatomy import decoding, grading, models, reinforcement, world
+from anatomy import decoding, grading, models, reinforcement, rollouts, world
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -110,11 +110,11 @@ def main() -> None:
             undo()
         print(f"{name:<28}{seconds:6.2f} s a step, {seconds / reference:.2f} times grpo's")
 
-    ours, trainable = reinforcement.decode, models.trainable
+    ours, trainable = rollouts.decode, models.trainable
     variant(
         "  rollouts by generate",
-        lambda: setattr(reinforcement, "decode", by_generate),
-        lambda: setattr(reinforcement, "decode", ours),
+        lambda: setattr(rollouts, "decode", by_generate),
+        lambda: setattr(rollouts, "decode", ours),
     )
     variant(
         "  fused attention kernel",

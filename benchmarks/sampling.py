@@ -3,10 +3,12 @@
     python benchmarks/sampling.py [--model FOLDER] [--problems 60] [--n 128] [--threads 1]
 
 The model is by default the embedded study's base model, which `snakemake all` makes. Both ways sample all
-completions at several batch sizes, interleaved, twice; the best time of each counts.
+completions at several batch sizes, interleaved, twice; the best time of each counts. Under a Python that has
+vLLM (`.venv-vllm/bin/python`, after `make vllm`), vLLM samples them too, in batches that it forms itself.
 """
 
 import argparse
+import importlib.util
 import math
 import sys
 import time
@@ -97,7 +99,7 @@ def plain(
 
 
 def ours(
-    sampler: engine.TransformersEngine,
+    sampler: engine.Engine,
     prompts: Sequence[engine.Prompt],
     n: int,
     rows: int,
@@ -157,22 +159,30 @@ def main() -> None:
     prompts = [engine.Prompt(problem.name, world.prompt(problem)) for problem in drawn]
     n, limit = arguments.n, arguments.max_new_tokens
     print(f"{len(prompts)} problems x {n} completions, at most {limit} tokens, {arguments.threads} thread(s)")
-    # A little of both first, so that neither pays for what happens once.
+    # A little of each first, so that none pays for what happens once.
     list(plain(sampler, prompts[:1], 4, 4, 8))
-    list(ours(sampler, prompts[:1], 4, 4, 8, 0))
+    samplers: dict[str, engine.Engine] = {"engine": sampler}
+    if importlib.util.find_spec("vllm"):
+        gpus = min(1, torch.cuda.device_count())
+        samplers["vllm"] = engine.load("vllm", sampler.texts.folder, arguments.threads, gpus)
+        samplers["vllm"].prepare(prompts, engine.Sampling(max_new_tokens=limit))
+    for one in samplers.values():
+        list(ours(one, prompts[:1], 4, 4, 8, 0))
     runs: dict[tuple[str, int], list[Result]] = {}
     best_peak = peak()
     for repetition in range(arguments.rounds):
         pairs = [("generate", size) for size in arguments.batches] + [
             ("engine", size) for size in arguments.rows
         ]
+        if "vllm" in samplers:
+            pairs.append(("vllm", n * len(prompts)))
         for kind, size in pairs if repetition % 2 == 0 else reversed(pairs):
             if kind == "generate":
                 result = timed(lambda size=size: plain(sampler, prompts, n, size, limit), problems)
             else:
-                seed = repetition
+                one, seed = samplers[kind], repetition
                 result = timed(
-                    lambda size=size, seed=seed: ours(sampler, prompts, n, size, limit, seed), problems
+                    lambda one=one, size=size, seed=seed: ours(one, prompts, n, size, limit, seed), problems
                 )
             runs.setdefault((kind, size), []).append(result)
             print(
@@ -186,26 +196,31 @@ def main() -> None:
             ((size, result) for (name, size), found in runs.items() if name == kind for result in found),
             key=lambda pair: pair[1].rate,
         )
-        for kind in ("generate", "engine")
+        for kind in ("generate", *samplers)
     }
     for kind, (size, result) in best.items():
         share = operations(sampler, prompts, result) / result.seconds / best_peak
         print(f"best {kind}: {result.rate:,.0f} tokens/s at {size} rows, {share:.1%} of the arithmetic peak")
     print(f"arithmetic peak: {best_peak / 1e9:,.0f} GFLOP/s (float32 matrix product)")
     print(f"ratio: {best['engine'][1].rate / best['generate'][1].rate:.2f}")
+    if "vllm" in samplers:
+        print(f"vLLM to engine: {best['vllm'][1].rate / best['engine'][1].rate:.2f}")
     # Engine runs of one round are the same samples at every number of rows: one run a round is independent.
     pooled = {
         "generate": [result for (kind, _), found in runs.items() if kind == "generate" for result in found],
         "engine": runs["engine", arguments.rows[0]],
+        "vllm": runs.get(("vllm", n * len(prompts)), []),
     }
-    shares = {}
-    for kind, found in pooled.items():
-        total = sum(len(result.completions) for result in found)
-        shares[kind] = (sum(result.right for result in found) / total, total)
-    (p, first), (q, second) = shares["generate"], shares["engine"]
-    both = (p * first + q * second) / (first + second)
-    error = math.sqrt(max(both * (1 - both), 1e-12) * (1 / first + 1 / second))
-    print(f"pass@1: generate {p:.4f} of {first:,}, engine {q:.4f} of {second:,}: z = {(q - p) / error:+.2f}")
+    right = {kind: sum(result.right for result in found) for kind, found in pooled.items()}
+    total = {kind: sum(len(result.completions) for result in found) for kind, found in pooled.items()}
+    for kind in samplers:
+        both = (right["generate"] + right[kind]) / (total["generate"] + total[kind])
+        error = math.sqrt(max(both * (1 - both), 1e-12) * (1 / total["generate"] + 1 / total[kind]))
+        p, q = right["generate"] / total["generate"], right[kind] / total[kind]
+        print(
+            f"pass@1: generate {p:.4f} of {total['generate']:,}, {kind} {q:.4f} of {total[kind]:,}:"
+            f" z = {(q - p) / error:+.2f}"
+        )
 
 
 if __name__ == "__main__":

@@ -9,7 +9,11 @@ from job import run
 def main(job: Any, report: Any) -> None:
     columns = ["problem", "condition", "sample", "tokens", "entropy", "temperature"]
     samples = tables.records(job.input.samples, "samples", columns)
-    verdicts = tables.records(job.input.verdicts, "verdicts")
+    verdicts = tables.records(
+        job.input.verdicts,
+        "verdicts",
+        ["problem", "condition", "sample", "verdict", "derivation_right"],
+    )
     counts = counting.count(samples, verdicts, job.params.n)
     tables.write(job.output[0], "counts", counts)
     report(f"{len(counts)} problems")

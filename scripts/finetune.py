@@ -1,11 +1,12 @@
-"""Fine-tune one seed of a run on the reference solutions of its problems."""
+"""Fine-tune one seed of a run on the reference solutions of its problems, in one process or in many."""
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from anatomy import pretraining, screening, tables, training
+from anatomy import distributed, pretraining, screening, tables, training
 from job import run
 
 
@@ -21,14 +22,17 @@ def main(job: Any, report: Any) -> None:
         [p.run, p.seed],
         report,
     )
-    log = pretraining.finetune(
-        Path(job.input.start) / p.start_checkpoint,
-        [(row["prompt"], row["solution"]) for row in rows if row["solution"] is not None],
-        pretraining.Optimisation(**p.config),
-        p.seed,
-        Path(p.work),
-        Path(job.output.model),
-        report,
+    config = pretraining.Optimisation.of(p.config)
+    arguments = {
+        "start": str(Path(job.input.start) / p.start_checkpoint),
+        "documents": [(row["prompt"], row["solution"]) for row in rows if row["solution"] is not None],
+        "config": asdict(config),
+        "seed": p.seed,
+        "work": p.work,
+        "output": str(job.output.model),
+    }
+    log = distributed.run(
+        "anatomy.pretraining:tune", arguments, config.scale, Path(f"{p.work}.workers"), job.threads, report
     )
     tables.write(job.output.log, "training", training.log_rows(p.run, p.seed, log))
 

@@ -17,7 +17,8 @@ def main(job: Any, report: Any) -> None:
     }
     with tables.writing(job.output[0], "verdicts") as verdicts:
         batch: list[dict[str, Any]] = []
-        for row in tables.records(job.input.samples, "samples"):
+        columns = ["problem", "condition", "sample", "completion", "finish_reason"]
+        for row in tables.records(job.input.samples, "samples", columns):
             name, condition = row["problem"], row["condition"]
             verdict = grading.grade(
                 p.grader,

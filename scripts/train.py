@@ -1,11 +1,12 @@
-"""Train one seed of a reinforcement-learning run from its start model."""
+"""Train one seed of a reinforcement-learning run from its start model, in one process or in many."""
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from anatomy import grading, reinforcement, scaffold, screening, tables, training
+from anatomy import distributed, reinforcement, scaffold, screening, tables, training
 from job import run
 
 
@@ -22,23 +23,20 @@ def main(job: Any, report: Any) -> None:
         [p.run, p.seed],
         report,
     )
-
-    def reward(row: Any, completion: str, truncated: bool) -> float:
-        opening = template.response if row["condition"] in scaffold.PARTIAL else ""
-        return grading.reward(p.grader, row, completion, truncated, p.reward, template.tags, opening)
-
-    value = reinforcement.Value(**p.config["value"]) if "value" in p.config else None
-    log = reinforcement.reinforce(
-        Path(job.input.start) / p.start_checkpoint,
-        rows,
-        reward,
-        reinforcement.Reinforcement(**{**p.config, "value": value}),
-        p.exports,
-        p.tokens,
-        p.seed,
-        Path(p.work),
-        Path(job.output.model),
-        report,
+    config = reinforcement.Reinforcement.of(p.config)
+    arguments = {
+        "start": str(Path(job.input.start) / p.start_checkpoint),
+        "problems": rows,
+        "reward": asdict(reinforcement.Graded(p.grader, p.reward, template.tags, template.response)),
+        "config": asdict(config),
+        "exports": list(p.exports),
+        "tokens": p.tokens,
+        "seed": p.seed,
+        "work": p.work,
+        "output": str(job.output.model),
+    }
+    log = distributed.run(
+        "anatomy.reinforcement:train", arguments, config.scale, Path(f"{p.work}.workers"), job.threads, report
     )
     tables.write(job.output.log, "training", training.log_rows(p.run, p.seed, log))
 

@@ -2,13 +2,13 @@
 
 import pytest
 import sympy
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_benchmarks import COUNTS, problems
 
 from anatomy import tables, world
 from anatomy.errors import AnatomyError
-from anatomy.grading import MAX_ANSWER, Verdict, _gold, grade, reward, well_formed
+from anatomy.grading import MAX_ANSWER, Verdict, _equal, _gold, grade, reward, well_formed
 
 
 def verdict(answers: list[str], boxed: str) -> str:
@@ -92,6 +92,47 @@ def test_a_long_answer_is_wrong_and_cut() -> None:
     found = grade("math", {"answers": ["1"]}, rf"\boxed{{{'1+' * MAX_ANSWER}1}}", "stop")
     assert found.verdict == "wrong"
     assert found.answer is not None and len(found.answer) == MAX_ANSWER
+
+
+PAIRS = [
+    (gold, answer)
+    for gold in (("27",), ("2/3",), ("84", "69"), ("(1, 2)",), ("6m",), (r"\text{Evelyn}",), ("84",))
+    for answer in (
+        "27",
+        "27.0",
+        r"\frac23",
+        "69, 84",
+        "(1,2)",
+        "6",
+        r"\text{Evelyn}",
+        "[1, 2)",
+        "x = 84",
+        "84",
+    )
+]
+
+
+@given(st.permutations(PAIRS * 2))
+@settings(max_examples=3)
+def test_a_verdict_is_of_gold_and_answer_alone_in_whatever_order(
+    pairs: list[tuple[tuple[str, ...], str]],
+) -> None:
+    _equal.cache_clear()
+    found = {pair: _equal(*pair) for pair in pairs}
+    assert found == {pair: _equal.__wrapped__(*pair) for pair in PAIRS}
+    assert sum(found.values()) == 8
+    assert _equal.cache_info().hits == _equal.cache_info().misses == len(PAIRS)
+
+
+def test_the_same_answer_is_compared_once() -> None:
+    _equal.cache_clear()
+    problem = {"answers": ["25"]}
+    for step in range(200):
+        assert grade("math", problem, rf"{step} steps, \boxed{{25}}", "stop") == Verdict(
+            "25", "right", None, None
+        )
+    assert _equal.cache_info().misses == 1
+    assert _equal.cache_info().maxsize  # bounded
 
 
 @given(st.text(max_size=40))

@@ -7,7 +7,8 @@ finished rows leave the batch. It works through the model's own modules: only th
 the cache are ours, so any architecture that uses the transformers attention interface can be decoded.
 """
 
-from collections.abc import Iterator, Sequence
+from bisect import bisect_left
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -28,11 +29,18 @@ _KEEP = 0.95
 
 @dataclass(frozen=True)
 class Sampling:
-    """Sampling parameters; the distribution is softmax(logits / temperature) cut to the top-p nucleus."""
+    """Sampling parameters; the distribution is softmax(logits / temperature) cut to the top-p nucleus.
+
+    A completion ends at its first stop string, which is no part of its text; see ``cut``.
+    """
 
     temperature: float = 1.0
     top_p: float = 1.0
     max_new_tokens: int = 256
+    stop: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "stop", tuple(self.stop))  # configurations have lists
 
 
 @dataclass(frozen=True)
@@ -42,7 +50,8 @@ class Decoded:
     tokens: (P, g, T) token ids, filled with the padding id; lengths: (P, g) tokens of each completion,
     the end token included; ended: (P, g) whether it ended by itself; logprobs: (P, g, T) natural-log
     probability of each token under the model at temperature 1 with nothing cut off, 0 where padded;
-    entropies: (P, g) summed over tokens, in nats, of the full vocabulary at the sampling temperature.
+    entropies: (P, g, T) of each token's distribution, in nats, over the full vocabulary at the sampling
+    temperature, 0 where padded.
     """
 
     tokens: NDArray[np.int64]
@@ -165,6 +174,28 @@ def _attention(model: PreTrainedModel) -> Iterator[None]:
         model.train(training)
 
 
+def cut(
+    tokens: Sequence[int], stop: Sequence[str], decode: Callable[[Sequence[int]], str]
+) -> tuple[str, int] | None:
+    """Return a completion's text before its first stop string, and how many tokens complete that string.
+
+    The first stop string is the one that is complete first; of several that end together, the longest.
+    None where the completion has none.
+    """
+
+    def stops(length: int) -> bool:
+        text = decode(tokens[:length])
+        return any(string in text for string in stop)
+
+    if not stop or not stops(len(tokens)):
+        return None
+    length = bisect_left(range(len(tokens)), True, key=stops)
+    text = decode(tokens[:length])
+    starts = [(text.index(string), string) for string in stop if string in text]
+    _, start = min((start + len(string), start) for start, string in starts)
+    return text[:start], length
+
+
 def left_pad(
     prompts: Sequence[Sequence[int]], pad: int, device: torch.device
 ) -> tuple[torch.Tensor, torch.Tensor]:
@@ -238,7 +269,7 @@ def decode(
     rows = count * group
     tokens = torch.full((rows, steps), pad, dtype=torch.long, device=device)
     logprobs = torch.zeros((rows, steps), dtype=torch.float32, device=device)
-    entropies = torch.zeros(rows, dtype=torch.float32, device=device)
+    entropies = torch.zeros((rows, steps), dtype=torch.float32, device=device)
     ended = torch.zeros(rows, dtype=torch.bool, device=device)
     ends = torch.tensor(list(end_tokens), device=device)
     noise = torch.as_tensor(uniforms.reshape(rows, steps)).to(device).T.contiguous()
@@ -266,7 +297,7 @@ def decode(
             drawn = where[live]
             tokens[drawn, step] = chosen[live]
             logprobs[drawn, step] = logprob[live]
-            entropies[drawn] += entropy[live]
+            entropies[drawn, step] = entropy[live]
             done = live & torch.isin(chosen, ends)
             ended[where[done]] = True
             live &= ~done
@@ -305,5 +336,5 @@ def decode(
         lengths.view(shape).cpu().numpy(),
         ended.view(shape).cpu().numpy(),
         logprobs.view(*shape, steps).cpu().numpy(),
-        entropies.view(shape).cpu().numpy(),
+        entropies.view(*shape, steps).cpu().numpy(),
     )

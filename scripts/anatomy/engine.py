@@ -3,22 +3,35 @@
 Every engine draws a completion's randomness from (seed, condition, problem, sample index) alone. The
 transformers engine also decodes in fixed chunks of problems, which shards never divide, so one shard or
 twenty give the same completions, to the bit, on one kind of processor with one number of threads. On another
-processor a rounding difference may now and then turn a token; the distribution is the same.
+processor a rounding difference may now and then turn a token; the distribution is the same. vLLM forms its
+batches as it sees fit, so that its completions are the same up to such rounding only.
 """
 
-from collections.abc import Iterator, Sequence
+import json
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import torch
+from transformers import AutoConfig, PreTrainedTokenizerBase
 
-from anatomy.decoding import Sampling, decode
-from anatomy.models import load
+from anatomy import models
+from anatomy.decoding import Sampling, cut, decode
+from anatomy.errors import AnatomyError
 from anatomy.rng import generator
 
-__all__ = ["Completion", "Engine", "Prompt", "Sampling", "TransformersEngine", "chunked", "shard"]
+__all__ = [
+    "Completion",
+    "Engine",
+    "Prompt",
+    "Sampling",
+    "TransformersEngine",
+    "chunked",
+    "load",
+    "shard",
+]
 
 
 @dataclass(frozen=True)
@@ -48,11 +61,44 @@ class Completion:
 class Engine(Protocol):
     """What every engine does."""
 
+    def prepare(self, prompts: Sequence[Prompt], sampling: Sampling) -> int:
+        """Return the positions that the longest prompt and its completion need, before anything is sampled.
+
+        Raises AnatomyError where the model has fewer.
+        """
+        ...
+
     def sample(
         self, prompts: Sequence[Prompt], n: int, sampling: Sampling, seed: Sequence[object]
     ) -> Iterator[list[Completion]]:
-        """Yield completions, n for each prompt, a prompt at a time, in order of their index."""
+        """Yield completions, n for each prompt, a prompt at a time, in order of their index.
+
+        Raises AnatomyError where a prompt and its completion do not fit into the model's context.
+        """
         ...
+
+
+def load(
+    kind: str,
+    folder: str | Path,
+    threads: int | None = None,
+    gpus: int = 0,
+    context: int | None = None,
+    options: Mapping[str, Any] | None = None,
+) -> Engine:
+    """Return an engine, ``transformers`` or ``vllm``, with the model in a folder.
+
+    threads: of the processor; gpus: that share the model (vLLM); context: positions to which the model is
+    held, if fewer than it has; options: further arguments of vLLM's ``EngineArgs``.
+    Raises AnatomyError where the model's folder is incomplete or was altered.
+    """
+    if kind == "transformers":
+        return TransformersEngine(folder, threads, context)
+    if kind == "vllm":
+        from anatomy.vllm_engine import VllmEngine
+
+        return VllmEngine(folder, threads, gpus, context, options)
+    raise AnatomyError(f"sampling.engine: {kind!r} is no engine; choose transformers or vllm")
 
 
 def chunked(prompts: Sequence[Prompt], n: int, rows: int) -> list[list[Prompt]]:
@@ -70,13 +116,75 @@ def shard(chunks: Sequence[list[Prompt]], index: int, count: int) -> list[list[P
     return list(chunks[index::count])
 
 
+class Texts:
+    """Prompts to tokens and tokens to texts, in one way for all engines; and what ends a completion."""
+
+    def __init__(self, folder: str | Path, context: int | None = None):
+        """context: positions to which the model is held, if fewer than its configuration tells."""
+        self.folder = Path(folder)
+        self.tokenizer: PreTrainedTokenizerBase = models.load_tokenizer(folder)
+        self.config = AutoConfig.from_pretrained(folder)
+        told = getattr(self.config, "max_position_embeddings", None)
+        self.context: int | None = min(filter(None, (context, told)), default=None)
+        path = self.folder / "generation_config.json"
+        generation = json.loads(path.read_text()) if path.is_file() else {}
+        ends = generation.get("eos_token_id", getattr(self.config, "eos_token_id", None))
+        listed = ends if isinstance(ends, list) else [ends]
+        self.ends = sorted({self.tokenizer.eos_token_id, *listed} - {None})
+        """A chat model may end a turn or a text, each with a token of its own."""
+        pad = self.tokenizer.pad_token_id
+        self.pad: int = self.ends[0] if pad is None else pad
+
+    def encode(self, prompts: Sequence[Prompt], sampling: Sampling) -> list[list[int]]:
+        """Return the token ids of each prompt. AnatomyError where one leaves no room for a completion."""
+        ids: list[list[int]] = [self.tokenizer(prompt.text)["input_ids"] for prompt in prompts]
+        if not ids:
+            return ids
+        longest, prompt = max(zip(map(len, ids), prompts, strict=True), key=lambda pair: pair[0])
+        if self.context is not None and longest + sampling.max_new_tokens > self.context:
+            raise AnatomyError(
+                f"problem {prompt.problem!r}, condition {prompt.condition!r}: a prompt of {longest} tokens"
+                f" and max_new_tokens {sampling.max_new_tokens} need {longest + sampling.max_new_tokens}"
+                f" positions, and {self.folder} has {self.context} (its max_position_embeddings, or the"
+                " column context of the sheet of models); "
+                + (
+                    f"max_new_tokens may be {self.context - longest} at most, for all arms of a comparison"
+                    if longest < self.context
+                    else "shorten the prompt or leave the problem out"
+                )
+            )
+        return ids
+
+    def needed(self, prompts: Sequence[Prompt], sampling: Sampling) -> int:
+        """Return the positions that the longest prompt and its completion need; raises as ``encode``."""
+        return max(map(len, self.encode(prompts, sampling)), default=0) + sampling.max_new_tokens
+
+    def decode(self, tokens: Sequence[int]) -> str:
+        text: str = self.tokenizer.decode(
+            tokens, skip_special_tokens=True, clean_up_tokenization_spaces=False
+        )
+        return text
+
+    def finish(self, tokens: Sequence[int], ended: bool, stop: Sequence[str]) -> tuple[str, int, str]:
+        """Return the text of a completion's tokens, how many of them count, and why it ended."""
+        found = cut(tokens, stop, self.decode)
+        if found:
+            return *found, "stop"
+        return self.decode(tokens), len(tokens), "stop" if ended else "length"
+
+
 class TransformersEngine:
     """Samples with a Hugging Face model in this process."""
 
-    def __init__(self, folder: str | Path, threads: int | None = None):
+    def __init__(self, folder: str | Path, threads: int | None = None, context: int | None = None):
         if threads:
             torch.set_num_threads(threads)
-        self.model, self.tokenizer = load(folder)
+        self.model, self.tokenizer = models.load(folder)
+        self.texts = Texts(folder, context)
+
+    def prepare(self, prompts: Sequence[Prompt], sampling: Sampling) -> int:
+        """See ``Engine.prepare``."""
+        return self.texts.needed(prompts, sampling)
 
     def sample(
         self, prompts: Sequence[Prompt], n: int, sampling: Sampling, seed: Sequence[object]
@@ -84,25 +192,30 @@ class TransformersEngine:
         """Decode the prompts together as one chunk; see ``Engine.sample``."""
         # One row of uniforms a sample: the first 128 of 256 samples are those that n = 128 gives.
         shape = (n, sampling.max_new_tokens)
+        ids = self.texts.encode(prompts, sampling)
         uniforms = np.stack(
             [generator(*seed, p.condition, p.problem).random(shape, np.float32) for p in prompts]
         )
-        end, pad = self.tokenizer.eos_token_id, self.tokenizer.pad_token_id
-        ids = [self.tokenizer(prompt.text)["input_ids"] for prompt in prompts]
-        decoded = decode(self.model, ids, uniforms, sampling, [end], pad)
+        decoded = decode(self.model, ids, uniforms, sampling, self.texts.ends, self.texts.pad)
         for row, prompt in enumerate(prompts):
-            texts = self.tokenizer.batch_decode(decoded.tokens[row], skip_special_tokens=True)
-            yield [
-                Completion(
-                    prompt.problem,
-                    prompt.condition,
-                    sample,
-                    text,
-                    int(decoded.lengths[row, sample]),
-                    "stop" if decoded.ended[row, sample] else "length",
-                    float(decoded.logprobs[row, sample].sum(dtype=np.float64)),
-                    float(decoded.entropies[row, sample]),
-                    sampling.temperature,
+            completions = []
+            for sample in range(n):
+                tokens = decoded.tokens[row, sample, : decoded.lengths[row, sample]].tolist()
+                ended = bool(decoded.ended[row, sample])
+                text, count, reason = self.texts.finish(tokens, ended, sampling.stop)
+                # What was decoded behind a stop string does not count.
+                kept = np.arange(sampling.max_new_tokens) < count
+                completions.append(
+                    Completion(
+                        prompt.problem,
+                        prompt.condition,
+                        sample,
+                        text,
+                        count,
+                        reason,
+                        float((decoded.logprobs[row, sample] * kept).sum(dtype=np.float64)),
+                        float((decoded.entropies[row, sample] * kept).cumsum(dtype=np.float32)[-1]),
+                        sampling.temperature,
+                    )
                 )
-                for sample, text in enumerate(texts)
-            ]
+            yield completions

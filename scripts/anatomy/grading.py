@@ -102,17 +102,24 @@ def _gold(answers: tuple[str, ...]) -> tuple[list[Any], bool]:
     return parsed, units
 
 
+# Many completions of a problem give the same answer, and one that is slow to compare would be so each time.
+@lru_cache(maxsize=16_384)
+def _equal(answers: tuple[str, ...], answer: str) -> bool:
+    """Tell whether an answer is the gold one; of the two alone, so that it can be kept."""
+    from math_verify import verify
+
+    gold, units = _gold(answers)
+    right: bool = verify(gold, _read(_rewrite(answer), units))
+    return right
+
+
 def _math(answers: tuple[str, ...], completion: str) -> Verdict:
     answer = (last_boxed(completion) or "").strip()
     if not answer:
         return Verdict(None, "malformed", None, None)
     if len(answer) > MAX_ANSWER:
         return Verdict(answer[:MAX_ANSWER], "wrong", None, None)
-    from math_verify import verify
-
-    gold, units = _gold(answers)
-    right = verify(gold, _read(_rewrite(answer), units))
-    return Verdict(answer, "right" if right else "wrong", None, None)
+    return Verdict(answer, "right" if _equal(answers, answer) else "wrong", None, None)
 
 
 @lru_cache(maxsize=8_192)

@@ -1,7 +1,7 @@
 """Supervised training: a base model from scratch, or a start model on given documents (distillation, SFT)."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,8 @@ from transformers import (
     TrainingArguments,
 )
 
-from anatomy import models, training
+from anatomy import models, sharding, training
+from anatomy.distributed import Scale
 from anatomy.errors import AnatomyError
 from anatomy.rng import generator, key
 
@@ -44,6 +45,32 @@ class Optimisation:
     warmup: int
     """Steps of linear warm-up; the rate is constant until half-way and then falls to zero."""
     checkpoint_every: int
+    scale: Scale | None = None
+    """How fine-tuning is spread over processes; nothing for one process."""
+
+    def __post_init__(self) -> None:
+        if self.batch % self.parts:
+            raise AnatomyError(
+                f"a batch of {self.batch} documents cannot be divided into {self.parts} equal parts"
+                " (processes, times passes of the scale's batch): change the preset's batch, or the scale"
+            )
+
+    @classmethod
+    def of(cls, values: Mapping[str, Any]) -> "Optimisation":
+        """Make one from plain values, such as a preset."""
+        scale = values.get("scale")
+        return cls(**{**values, "scale": Scale(**scale) if scale else None})
+
+    @property
+    def passes(self) -> int:
+        """Forward and backward passes of each process in a step."""
+        world, rows = (self.scale.world, self.scale.batch) if self.scale else (1, 0)
+        return max(1, self.batch // (world * rows)) if rows else 1
+
+    @property
+    def parts(self) -> int:
+        """Parts of a batch that are computed apart."""
+        return (self.scale.world if self.scale else 1) * self.passes
 
 
 class _Batches(TorchDataset[dict[str, torch.Tensor]]):
@@ -146,7 +173,8 @@ def finetune(
     """
     if not documents:
         raise AnatomyError("there is no document to fine-tune on: none of the problems has a solution")
-    model, tokenizer = models.load(start)
+    sharding.begin(config.scale)
+    model, tokenizer = sharding.load(start, config.scale)
     rng = generator(seed, "fine-tuning order")
 
     def repeated() -> Iterator[tuple[str, str]]:
@@ -163,6 +191,19 @@ def finetune(
         seed,
         work,
         output,
+        report,
+    )
+
+
+def tune(arguments: Mapping[str, Any], report: Callable[[str], None]) -> list[dict[str, Any]]:
+    """Call ``finetune`` with plain values, as ``distributed.run`` has them."""
+    return finetune(
+        Path(arguments["start"]),
+        [(prompt, completion) for prompt, completion in arguments["documents"]],
+        Optimisation.of(arguments["config"]),
+        arguments["seed"],
+        Path(arguments["work"]),
+        Path(arguments["output"]),
         report,
     )
 
@@ -184,9 +225,15 @@ def _fit(
     data = batches(documents, encode, end, config.batch, config.steps, rng)
     fingerprint = {**identity, "config": asdict(config), "seed": seed, "data": key(str(data[:8]))}
     resume = training.resume_from(work, fingerprint)
+    if config.parts > 1:
+        rows = config.batch // config.parts
+        data = [batch[at : at + rows] for batch in data for at in range(0, config.batch, rows)]
+    scale = replace(config.scale, rollouts="decoder") if config.scale else None
     arguments = TrainingArguments(
         **training.arguments(work, seed, config.steps, config.checkpoint_every, config.learning_rate),
+        **sharding.options(scale, 0),
         per_device_train_batch_size=1,
+        gradient_accumulation_steps=config.passes,
         warmup_steps=config.warmup,
         lr_scheduler_type="warmup_stable_decay",
         lr_scheduler_kwargs={"num_decay_steps": config.steps // 2},
@@ -195,12 +242,12 @@ def _fit(
     )
     trainer = _Pretrainer(
         model=models.trainable(model),
-        args=arguments,
+        args=sharding.on_cpus(arguments, scale),
         train_dataset=_Batches(data, pad),
         data_collator=lambda items: items[0],
-        callbacks=[training.Checkpoints(work, tokenizer, [config.steps], report)],
+        callbacks=[training.Checkpoints(work, tokenizer, [config.steps], report, sharding.kept_dtype(scale))],
     )
     trainer.remove_callback(PrinterCallback)
-    trainer.train(resume_from_checkpoint=resume)
+    training.fit(trainer, resume)
     training.publish(work, output, [f"step-{config.steps}"])
     return [row for row in trainer.state.log_history if "loss" in row]

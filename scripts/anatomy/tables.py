@@ -10,7 +10,7 @@ import re
 import struct
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -26,6 +26,8 @@ _DIGEST = b"anatomy.sha256"
 _UNKNOWN = b"0" * 64
 _TABLE = b"anatomy.table"
 _MAGIC = b"PAR1"
+# Bytes of a row group, at least: each has a kilobyte of its own, and a prompt's few rows compress badly.
+_GROUP = 4 << 20
 _text, _int, _float, _bool = pa.string(), pa.int64(), pa.float64(), pa.bool_()
 
 
@@ -176,6 +178,8 @@ class Writer:
     path: Path
     _writer: pq.ParquetWriter
     rows: int = 0
+    _held: list[pa.Table] = field(default_factory=list)
+    _bytes: int = 0
 
     def write(self, rows: "pd.DataFrame | Sequence[Mapping[str, Any]]") -> None:
         """Append rows. Raises AnatomyError where they do not fit the table's schema."""
@@ -199,7 +203,15 @@ class Writer:
         except (ValueError, TypeError, KeyError) as error:
             raise AnatomyError(f"{self.path}: rows do not fit the table '{self.table}': {error}") from error
         self.rows += batch.num_rows
-        self._writer.write_table(batch)
+        self._held.append(batch)
+        self._bytes += batch.nbytes
+        if self._bytes >= _GROUP:
+            self._flush()
+
+    def _flush(self) -> None:
+        if self._held:
+            self._writer.write_table(pa.concat_tables(self._held))
+            self._held, self._bytes = [], 0
 
 
 @contextmanager
@@ -207,9 +219,17 @@ def writing(path: str | Path, table: str) -> Iterator[Writer]:
     """Open a table for writing; the file appears, checksummed, when the block ends well."""
     schema = SCHEMAS[table].with_metadata({_TABLE: table.encode()})
     with atomic(path) as partial:
-        writer = pq.ParquetWriter(partial, schema, compression="zstd", store_schema=True)
+        writer = pq.ParquetWriter(
+            partial,
+            schema,
+            compression="zstd",
+            store_schema=True,
+            write_statistics=False,  # they hold whole completions: the first and the last by the alphabet
+        )
         try:
-            yield Writer(table, Path(path), writer)
+            rows = Writer(table, Path(path), writer)
+            yield rows
+            rows._flush()
             writer.add_key_value_metadata({_DIGEST: _UNKNOWN})
         finally:
             writer.close()
@@ -325,5 +345,6 @@ def records(
     for path in [paths] if isinstance(paths, str | Path) else paths:
         verify(path, table)
         with pq.ParquetFile(path) as file:
-            for batch in file.iter_batches(batch_size=16_384, columns=columns):
+            # A completion may have 100 kB: a batch stays within 25 MB.
+            for batch in file.iter_batches(batch_size=256, columns=columns):
                 yield from batch.to_pylist()

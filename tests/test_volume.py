@@ -1,0 +1,77 @@
+"""Grading, counting and tables of many completions: known shares come back, in memory that does not grow."""
+
+import csv
+import importlib.util
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from anatomy import tables
+
+SCRIPT = Path(__file__).resolve().parents[1] / "benchmarks/volume.py"
+
+
+def volume() -> Any:
+    spec = importlib.util.spec_from_file_location("volume", SCRIPT)
+    assert spec and spec.loader
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["volume"] = module  # dataclasses look their module up
+    spec.loader.exec_module(module)
+    return module
+
+
+def run(folder: Path, *options: object) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, SCRIPT, *options[:1], folder, *options[1:], "--csv", folder / "used.csv"]
+    folder.mkdir(exist_ok=True)
+    return subprocess.run(list(map(str, command)), text=True, capture_output=True)
+
+
+def peaks(folder: Path) -> dict[str, float]:
+    """Peak memory of a stage's largest job, MiB."""
+    with (folder / "used.csv").open(encoding="utf-8") as file:
+        return {row["stage"]: float(row["peak_mib"]) for row in csv.DictReader(file)}
+
+
+def test_known_shares_come_back_within_a_memory_limit(tmp_path: Path) -> None:
+    done = run(tmp_path, 5_000, "--n", 250, "--memory", 700)
+    assert done.returncode == 0, done.stderr
+    assert "known shares came back exactly" in done.stdout
+    assert all(peak < 700 for peak in peaks(tmp_path).values())
+    # All kinds of answers, and all verdicts.
+    verdicts = tables.read(tmp_path / "verdicts/base/shard-000.parquet", "verdicts")
+    found = verdicts.groupby("verdict").size().to_dict()
+    put = [volume().shares(0, index, 10, 250) for index in range(10)]
+    assert found["right"] == sum(one["right"] for one in put) > 0
+    assert found["wrong"] == sum(one["wrong"] + one["endless"] for one in put) > 0
+    assert (
+        found["malformed"] == sum(one[name] for one in put for name in ("missing", "empty", "unclosed")) > 0
+    )
+    assert found["truncated"] == sum(one["truncated"] for one in put) > 0
+    # The benchmark would have noticed another count.
+    counts = tmp_path / "counts/base.parquet"
+    rows = list(tables.records(counts, "counts"))
+    rows[3]["answer"] += 1
+    tables.write(counts, "counts", rows)
+    module = volume()
+    with pytest.raises(AssertionError, match="problem-00003"):
+        module.check(module.Volume(5_000, tmp_path, 250, 1000, 50_000))
+
+
+def test_memory_does_not_grow_with_the_shard(tmp_path: Path) -> None:
+    used = {}
+    for completions in (5_000, 20_000):  # of two problems, whose answers are numbers, in one shard an arm
+        done = run(tmp_path, completions, "--n", completions // 4)
+        assert done.returncode == 0, done.stderr
+        used[completions] = peaks(tmp_path)
+    for stage in ("grade", "count"):
+        assert used[20_000][stage] < used[5_000][stage] + 40, used
+
+
+def test_a_job_over_its_memory_is_an_error(tmp_path: Path) -> None:
+    done = run(tmp_path, 40, "--n", 2, "--memory", 60)
+    assert done.returncode == 1
+    assert "2 of 2 jobs of stage make failed" in done.stderr
+    assert not list(tmp_path.rglob("*.parquet"))
