@@ -19,10 +19,10 @@ Measured with 1,000,000 completions (3.5 GB of text, 1.1 GB on disk), 500 proble
     passk               375,014            2.7       279
     difference          458,964            2.2       317
 
-Nearly all of grading is Math-Verify's, once for each pair of gold and other answer, of which there are 18 in 100
-answers here: 0.7 to 1.2 ms where the answer is a whole number (GSM8K, AMC, AIME), 5 ms in MATH500, 8 ms in
-OlympiadBench, 29 ms in Minerva Math. So n = 8, where few answers occur twice, takes 4,000 s per million. The
-tables depend on problems and arms, not on completions.
+Nearly all of grading is Math-Verify's, once for each pair of gold and other answer, of which there are
+17 in 100 answers here: 0.7 to 1.2 ms where the answer is a whole number (GSM8K, AMC, AIME), 5 ms in
+MATH500, 8 ms in OlympiadBench, 29 ms in Minerva Math. So n = 8, where few answers occur twice, takes
+about 4,000 s per million. The tables depend on problems and arms, not on completions.
 """
 
 import argparse
