@@ -559,7 +559,15 @@ def supervised(wildcards):
 def optimisation(row):
     preset = config["presets"]["supervised"][row.preset]
     settings = {k: v for k, v in preset.items() if k not in (*SHAPE, "mixture")}
-    return {**settings, "steps": row.steps}
+    return {**settings, **shared(preset, row), "steps": row.steps}
+
+
+def shared(preset, row):
+    """Return how the GPUs of a row of the run sheet share a training, if its preset says that they do."""
+    if "scale" not in preset:
+        return {}
+    processes = {"processes": max(row.gpus, 1), "nodes": max(row.nodes, 1)}
+    return {"scale": {**preset["scale"], **processes}}
 
 
 def supervised_preset(wildcards):
@@ -633,10 +641,12 @@ def reinforcement(wildcards):
         "expected_tokens",
     ):  # which training itself does not ask for
         preset.pop(other, None)
-    if "scale" in preset:
-        shared = {"processes": max(run.gpus, 1), "nodes": max(run.nodes, 1)}
-        preset["scale"] = {**preset["scale"], **shared}
-    return {**preset, "algorithm": run.algorithm, "steps": run.steps}
+    return {
+        **preset,
+        **shared(preset, run),
+        "algorithm": run.algorithm,
+        "steps": run.steps,
+    }
 
 
 def context(wildcards):

@@ -263,6 +263,17 @@ def test_a_model_of_the_hub_needs(project: Project, column: str) -> None:
     project.refused("model qwen-7b", column)
 
 
+@pytest.mark.parametrize(("column", "cell"), [("gpus", "7"), ("nodes", "3")])
+def test_gpus_that_cannot_divide_a_step(project: Project, column: str, cell: str) -> None:
+    published(project).put("runs", "omni-grpo", column, cell)
+    project.refused("run omni-grpo", "GPUs cannot divide the preset's 256 prompts", "2048 rollouts")
+
+
+def test_a_batch_that_cannot_divide_a_step(project: Project) -> None:
+    published(project).settings["presets"]["reinforcement"]["omni"]["scale"]["batch"] = 3
+    project.refused("run omni-", "GPUs cannot divide", "scale.batch")
+
+
 def test_a_context_without_room_for_a_prompt(project: Project) -> None:
     published(project).put("models", "qwen-7b", "context", "4096")
     project.refused("arm qwen-7b", "max_new_tokens 16384", "'qwen-7b' has 4096 positions")

@@ -547,6 +547,14 @@ def load(settings: Mapping[str, Any], root: str | Path, where: str) -> Study:
             )
         if preset["prompts"] * preset["rollouts"] % updates:
             raise AnatomyError(f"{place}: prompts times rollouts must be a multiple of updates {updates}")
+        processes = max(run.gpus, 1) * max(run.nodes, 1) if "scale" in preset else 1
+        rows = preset["prompts"] * preset["rollouts"] // updates
+        together = processes * max(preset.get("scale", {}).get("batch", 1), 1)
+        if preset["prompts"] % processes or rows % together:
+            raise AnatomyError(
+                f"{place}: {processes} GPUs cannot divide the preset's {preset['prompts']} prompts and a step's"
+                f" {rows} rollouts in passes of scale.batch; choose other GPUs, prompts or batch"
+            )
         if (run.algorithm == "ppo") != ("value" in preset):
             raise AnatomyError(f"{place}: a preset with `value` belongs to algorithm ppo, and to no other")
         if len(set(run.seeds)) < len(run.seeds):

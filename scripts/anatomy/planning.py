@@ -90,8 +90,16 @@ def model_memory(study: Study, model: str) -> int:
 
 
 def training_memory(study: Study, run: str) -> int:
-    """Return the MB of main memory, on each node, of a job that trains: weights and optimiser in 32 bits."""
-    return SMALL_MEMORY + math.ceil(16_000 * study.root(run).billions)
+    """Return the MB of main memory, on each node, of a job that trains.
+
+    Each process of a node reads the weights in 32 bits before they are divided; twice with a KL term, for the
+    model that it is measured against. By arithmetic, not measured.
+    """
+    row = study.runs[run]
+    kind = "reinforcement" if study.reinforced(run) else "supervised"
+    options = study.settings["presets"][kind][row.preset].get("options", {})
+    models = 1 + bool(options.get("beta"))
+    return SMALL_MEMORY + math.ceil(4000 * study.root(run).billions * max(row.gpus, 1) * models)
 
 
 def training_minutes(study: Study, run: str) -> int:
