@@ -102,16 +102,19 @@ def clear_stale_locks():
 RUNNING = clear_stale_locks() if workflow.is_main_process else None
 
 
-onstart:
-    if RUNNING and not workflow.local_exec:
-        try:
-            orphans = cluster.cancel_orphans(Path.cwd())
-        except AnatomyError as error:
-            raise SystemExit(f"error: {error}")
-        if orphans:
-            logger.info(
-                f"Cancelled Slurm jobs of a killed run: {', '.join(orphans)}"
-            )
+# Not where a study is only looked at (scripts/job.py, scripts/plan.py).
+if workflow.logger_manager:
+
+    onstart:
+        if RUNNING and not workflow.local_exec:
+            try:
+                orphans = cluster.cancel_orphans(Path.cwd())
+            except AnatomyError as error:
+                raise SystemExit(f"error: {error}")
+            if orphans:
+                logger.info(
+                    f"Cancelled Slurm jobs of a killed run: {', '.join(orphans)}"
+                )
 
 
 wildcard_constraints:

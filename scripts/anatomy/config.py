@@ -552,8 +552,8 @@ def load(settings: Mapping[str, Any], root: str | Path, where: str) -> Study:
         together = processes * max(preset.get("scale", {}).get("batch", 1), 1)
         if preset["prompts"] % processes or rows % together:
             raise AnatomyError(
-                f"{place}: {processes} GPUs cannot divide the preset's {preset['prompts']} prompts and a step's"
-                f" {rows} rollouts in passes of scale.batch; choose other GPUs, prompts or batch"
+                f"{place}: {processes} GPUs cannot divide the preset's {preset['prompts']} prompts and a"
+                f" step's {rows} rollouts in passes of scale.batch; choose other GPUs, prompts or batch"
             )
         if (run.algorithm == "ppo") != ("value" in preset):
             raise AnatomyError(f"{place}: a preset with `value` belongs to algorithm ppo, and to no other")
