@@ -24,6 +24,7 @@ def main(job: Any, report: Any) -> None:
     sampling = engine.Sampling(**settings)
     folder = f"{job.input.model}/{p.checkpoint}"
     sampler = engine.load(p.engine, folder, job.threads, job.resources.gpu, p.context or None, p.options)
+    report(f"{sampler.prepare(prompts, sampling)} positions for the longest prompt and its completion")
     rows = p.rows if p.engine == "transformers" else len(prompts) * p.n  # vLLM makes its batches itself
     with tables.writing(job.output[0], "samples") as samples:
         for chunk in engine.chunked(prompts, p.n, rows):

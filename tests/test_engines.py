@@ -159,13 +159,12 @@ def test_stop_rules_that_come_as_a_list_are_those_of_a_tuple() -> None:
 
 
 def test_stop_rules_in_the_transformers_engine(plain_texts: TransformersEngine) -> None:
-    """The same completions as without stop rules, cut; their figures are those of the tokens left."""
+    """The same completions as without stop rules, cut."""
     n = 24
     whole = [c for found in plain_texts.sample(QUESTIONS, n, Sampling(1, 1, ROOM), (1,)) for c in found]
     stopped = [
         c for found in plain_texts.sample(QUESTIONS, n, Sampling(1, 1, ROOM, STOPS), (1,)) for c in found
     ]
-    text = {prompt.problem: prompt.text for prompt in QUESTIONS}
     shortened = 0
     for before, after in zip(whole, stopped, strict=True):
         starts = [before.completion.find(string) for string in STOPS if string in before.completion]
@@ -177,15 +176,6 @@ def test_stop_rules_in_the_transformers_engine(plain_texts: TransformersEngine) 
         assert after.entropy is not None and before.entropy is not None and after.entropy <= before.entropy
         shortened += after.tokens < before.tokens - 1
     assert shortened > 40
-    # Against a plain pass, where the text is the tokens' own.
-    checked = 0
-    for after in stopped:
-        ids = plain_texts.tokenizer(after.completion)["input_ids"]
-        if after.finish_reason == "length" and len(ids) == after.tokens:
-            expected, entropy = logprob(plain_texts, text[after.problem], ids)
-            assert after.logprob == pytest.approx(expected, abs=TOLERANCE)
-            assert after.entropy == pytest.approx(entropy, abs=TOLERANCE)
-            checked += 1
     assert len(stopped) == n * len(QUESTIONS)
 
 
@@ -304,10 +294,10 @@ WORD_QUESTIONS = {
     "stop": Question(PROMPTS, 16, Sampling(1, 1, ROOM, ("w3", "w5 w1"))),
     "abandoned": Question(PROMPTS, 16, Sampling(1, 1, ROOM), first=True),
     "again": Question(PROMPTS, 16, Sampling(1, 1, ROOM)),
-    "crowd": Question([LONG], 150, Sampling(1, 1, 4)),  # more tokens of prompts than vLLM takes at a time
     "hot": Question(PROMPTS, 2, Sampling(2.5, 1, ROOM)),
     "too long": Question([PROMPTS[0], LONG], 2, Sampling(1, 1, 15)),
     "longer": Question([LONG], 4, Sampling(1, 1, 14)),  # starts vLLM again
+    "crowd": Question([LONG], 150, Sampling(1, 1, 4)),  # more tokens of prompts than vLLM takes at a time
 }
 TEXT_QUESTIONS = {
     "room": Question(QUESTIONS, 0, Sampling(1, 1, ROOM), prepare=True),

@@ -191,7 +191,7 @@ class VllmEngine:
             usual = {
                 "enforce_eager": True,
                 "kv_cache_memory_bytes": 2**30,
-                # vLLM cannot divide a prompt on the CPU: it would turn back a generator, which only a GPU's can.
+                # To divide a prompt, vLLM would turn back a generator, which only those of GPUs can.
                 "enable_chunked_prefill": False,
                 "max_num_batched_tokens": max(4096, self.room),
             }
