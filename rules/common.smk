@@ -295,6 +295,11 @@ def model_time(rule):
     )
 
 
+def disk(rule):
+    """Return a resource function: MB that a job with a model writes, what it needs while it runs included."""
+    return lambda wildcards: planning.disk_mb(STUDY, rule, dict(wildcards))
+
+
 def training_time(wildcards, attempt):
     return attempt * planning.training_minutes(STUDY, wildcards.run)
 

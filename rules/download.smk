@@ -23,6 +23,7 @@ rule download:
     threads: 1
     resources:
         mem_mb=growing(2000),
+        disk_mb=disk("download"),
         runtime=growing(600),
     params:
         id=lambda wildcards: model_row(wildcards).hub_id,

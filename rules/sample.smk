@@ -55,6 +55,7 @@ rule sample:
         gpu=arm_gpus,
         nodes=1,
         mem_mb=holding(model_name),
+        disk_mb=disk("sample"),
         runtime=model_time("sample"),
     params:
         key=lambda wildcards: [config["seed"], wildcards.arm, int(wildcards.seed)],
@@ -90,6 +91,7 @@ use rule sample as resample with:
         gpu=arm_gpus,
         nodes=1,
         mem_mb=holding(model_name),
+        disk_mb=disk("resample"),
         runtime=model_time("resample"),
     params:
         # Randomness of their own: these completions are new ones.
@@ -135,6 +137,7 @@ rule probe:
         gpu=arm_gpus,
         nodes=1,
         mem_mb=holding(model_name),
+        disk_mb=disk("probe"),
         runtime=model_time("probe"),
     params:
         key=lambda wildcards: [config["seed"], wildcards.arm, int(wildcards.seed)],

@@ -89,6 +89,7 @@ rule train:
         nodes=run_nodes,
         mpi=without_step,
         mem_mb=training_memory,
+        disk_mb=disk("train"),
         runtime=training_time,
     params:
         run=lambda wildcards: wildcards.run,
@@ -133,6 +134,7 @@ rule finetune:
         nodes=run_nodes,
         mpi=without_step,
         mem_mb=training_memory,
+        disk_mb=disk("finetune"),
         runtime=training_time,
     params:
         run=lambda wildcards: wildcards.run,

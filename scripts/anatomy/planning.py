@@ -260,6 +260,12 @@ def work(study: Study, rule: str, wildcards: Mapping[str, str]) -> Work:
     return Work({"sample": number * tokens}, model.billions, model.gpus, size)
 
 
+def disk_mb(study: Study, rule: str, wildcards: Mapping[str, str]) -> int:
+    """Return the MB that a job writes, and needs besides while it runs; 1,000 at least."""
+    what = work(study, rule, wildcards)
+    return max(1000, math.ceil(1000 * (what.disk + what.scratch)))
+
+
 def results_bytes(study: Study) -> float:
     """Return the bytes that a study leaves behind, besides downloads: completions and models of runs."""
     sampled = sum(
