@@ -46,6 +46,8 @@ def slurm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         yield folder
     finally:
         subprocess.run([HERE / "stop", folder], timeout=60)
+        # Without cgroups, Slurm may lose sight of what a job that it ends has started.
+        subprocess.run(["pkill", "-KILL", "-f", f"snakemake --snakefile {tmp_path_factory.getbasetemp()}/"])
 
 
 def command(configuration: str, *targets: str) -> list[str]:
