@@ -126,7 +126,7 @@ TRIALS = 6
 """Temperatures that entropy matching tries; 5 or 6 in the embedded study."""
 LOADING = 1.0
 """GB of weights that a job reads per second. Assumed."""
-RATES: Mapping[str, float] = {"grade": 700.0, "count": 17_000.0, "download": 100e6}
+RATES: Mapping[str, float] = {"grade": 1000.0, "count": 200_000.0, "download": 100e6}
 """Completions graded and counted per second and core, as benchmarks/volume.py measured them on a core of two;
 bytes downloaded per second (assumed)."""
 BYTES: Mapping[str, float] = {"token": 1.1, "completion": 20.0, "verdict": 3.0, "score": 15.0}
