@@ -141,7 +141,7 @@ def test_a_comment_changes_nothing(again: Path) -> None:
 
 def test_a_figures_script_reruns_that_figure_alone(again: Path) -> None:
     script = again / "scripts/figure_passk.py"
-    script.write_text(script.read_text().replace('"k (samples)"', '"samples"'))
+    script.write_text(script.read_text().replace('"pass@k"', '"pass at k"'))
     assert planned(again, "figures") == {"figure": 1, "figures": 1}
     assert planned(again) == {"figure": 1, "typeset": 1}
     began = time.monotonic()
@@ -232,7 +232,7 @@ def add_line(sheet: Path, name: str, **changes: str) -> None:
 
 def test_an_arm_is_a_line(again: Path) -> None:
     sheet = again / "tests/tiny/arms.tsv"
-    add_line(sheet, "twin", model="base", step="last", base="base", benchmarks="-")
+    add_line(sheet, "cooler", model="base", step="last", base="base", benchmarks="-", temperature="0.9")
     jobs = planned(again)
     assert {rule: jobs.get(rule, 0) for rule in ("pretrain", "train", "sample", "grade", "count")} == {
         "pretrain": 0, "train": 0, "sample": 4, "grade": 4, "count": 4,
@@ -289,7 +289,7 @@ def test_real_benchmarks_go_through_the_same_rules(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr[-3000:]
     problems = [tables.read(p, "problems") for p in sorted((study / "results/embedded/problems").glob("*"))]
     assert sum(map(len, problems)) == 2836
-    prompts = [tables.read(p, "prompts") for p in sorted((study / "results/embedded/prompts").glob("*"))]
+    prompts = [tables.read(p, "prompts") for p in sorted((study / "results/embedded/prompts").glob("*/*"))]
     conditions = [frame["condition"].value_counts() for frame in prompts]
     assert sum(int(counts["plain"]) for counts in conditions) == 2836
     assert sum(int(counts.get("partial-4", 0)) for counts in conditions) == 2796
@@ -314,7 +314,7 @@ def test_real_benchmarks_are_annotated(tmp_path: Path) -> None:
             [
                 *[sys.executable, "-m", "snakemake", "--cores", "1"],
                 *["--config", "benchmarks_folder=sets", f"annotations={endpoint}"],
-                *["--", "results/embedded/prompts/aime24.parquet"],
+                *["--", "results/embedded/prompts/aime24/qwen-boxed.parquet"],
             ],
             cwd=study,
             text=True,
@@ -326,7 +326,7 @@ def test_real_benchmarks_are_annotated(tmp_path: Path) -> None:
     assert "1 annotated, 1 partly" in done.stderr
     annotations = tables.read(study / "results/embedded/annotations/aime24.parquet", "annotations")
     assert list(annotations["status"]) == ["annotated", "partly"]
-    prompts = tables.read(study / "results/embedded/prompts/aime24.parquet", "prompts")
+    prompts = tables.read(study / "results/embedded/prompts/aime24/qwen-boxed.parquet", "prompts")
     counts = prompts["condition"].value_counts()
     assert [counts[name] for name in ("plain", "plan", "plan-disordered", "subproblem-2")] == [2, 1, 1, 2]
     (plan,) = prompts.loc[prompts["condition"] == "plan", "prompt"]
