@@ -44,6 +44,16 @@ ROOM = 16
 
 
 @pytest.fixture(autouse=True, scope="module")
+def environment() -> Iterator[None]:
+    """What an engine sets for its own process and those that it starts is not for the tests after these."""
+    before = dict(os.environ)
+    yield
+    for name in set(os.environ) - set(before):
+        del os.environ[name]
+    os.environ.update(before)
+
+
+@pytest.fixture(autouse=True, scope="module")
 def one_thread() -> Iterator[None]:
     before = torch.get_num_threads()
     torch.set_num_threads(1)
