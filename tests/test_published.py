@@ -129,6 +129,7 @@ def shrink(folder: Path, address: str, problems: int, n: int, seeds: Mapping[str
         if "overlong" in preset:
             preset["overlong"] = 8
     study["presets"]["supervised"]["sft"] |= {"batch": 4, "warmup": 1}
+    study["presets"]["supervised"]["sft"].pop("scale")
     study["statistics"]["draws"] = 200
     (folder / STUDY).write_text(yaml.safe_dump(study, sort_keys=False))
 
