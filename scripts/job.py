@@ -73,32 +73,38 @@ def _alone() -> Any:
     return job
 
 
-def resolve(target: str, configfiles: list[Path]) -> Any:
-    """Return the job that makes ``target``, in the shape of the object that Snakemake gives to scripts.
-
-    Nothing is run, and no upstream file is made. Raises AnatomyError where no rule makes the target.
-    """
+def workflow(configfiles: list[Path], **dag: Any) -> Any:
+    """Return Snakemake's workflow, to look at and not to run; ``dag`` are fields of its DAGSettings."""
     # Snakemake is needed here only: a script that it runs itself does not import it.
     import snakemake.api  # noqa: F401  (first, since the modules import each other)
-    from snakemake.dag import DAG
-    from snakemake.jobs import Job
     from snakemake.settings import types as settings
     from snakemake.workflow import Workflow
 
-    snakefile = Path(__file__).resolve().parents[1] / "Snakefile"
-    workflow = Workflow(
+    found = Workflow(
         config_settings=settings.ConfigSettings(configfiles=tuple(configfiles)),
         resource_settings=settings.ResourceSettings(cores=1),
         workflow_settings=settings.WorkflowSettings(),
         logger_manager=None,
         storage_settings=settings.StorageSettings(),
-        dag_settings=settings.DAGSettings(rerun_triggers=frozenset()),
+        dag_settings=settings.DAGSettings(**dag),
         deployment_settings=settings.DeploymentSettings(),
         storage_provider_settings={},
     )
-    workflow.include(snakefile)
-    workflow.global_resources = {}
-    for rule in workflow.rules:
+    found.include(Path(__file__).resolve().parents[1] / "Snakefile", overwrite_default_target=True)
+    found.global_resources = {}
+    return found
+
+
+def resolve(target: str, configfiles: list[Path]) -> Any:
+    """Return the job that makes ``target``, in the shape of the object that Snakemake gives to scripts.
+
+    Nothing is run, and no upstream file is made. Raises AnatomyError where no rule makes the target.
+    """
+    found = workflow(configfiles, rerun_triggers=frozenset())
+    from snakemake.dag import DAG
+    from snakemake.jobs import Job
+
+    for rule in found.rules:
         if rule.is_producer(target):
-            return Job(rule, DAG(workflow, rules=[]), rule.get_wildcards(target))
+            return Job(rule, DAG(found, rules=[]), rule.get_wildcards(target))
     raise AnatomyError(f"{target}: no rule makes this file; `snakemake -n` lists what the study consists of")

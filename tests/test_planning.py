@@ -16,8 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from test_workflow import command, copy_repository
 
-import plan
-from anatomy import config, planning
+from anatomy import config, estimating, planning
 from anatomy.errors import AnatomyError
 from anatomy.planning import Cost, Estimates, Job, Record
 
@@ -374,7 +373,7 @@ def test_unknown_times_are_counted(study: config.Study) -> None:
     found = costs(study, [Job("world", {}), Job("world", {}), table("a", 0, 1)], {"table": 360})
     assert found.total.cost == Cost(3, 2, cpu_hours=pytest.approx(0.1))
     assert found.total.basis == "records and unknown"
-    text = plan.printed(found, small(study))
+    text = estimating.printed(found, small(study))
     assert "The time of 2 jobs is unknown" in text and "world" in text.splitlines()[-1]
 
 
@@ -382,7 +381,7 @@ def test_nothing_left(study: config.Study) -> None:
     for jobs in ([], [table("a", todo=False)]):
         found = costs(study, jobs, {})
         assert found.total.cost == Cost() and found.path == []
-        assert plan.printed(found, study)
+        assert estimating.printed(found, study)
 
 
 def test_gpus_downloads_and_disk_are_added(study: config.Study) -> None:

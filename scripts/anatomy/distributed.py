@@ -118,7 +118,7 @@ def run(
         agent = subprocess.Popen(
             command, env=_environment(), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, text=True
         )
-    with agent, _passed_on(lambda number: agent.send_signal(number)):
+    with agent, _PassedOn(lambda number: agent.send_signal(number)):
         assert agent.stdout
         for line in agent.stdout:
             report(line.rstrip("\n"))
@@ -187,7 +187,7 @@ def _write(path: Path, value: Any) -> None:
     partial.replace(path)
 
 
-class _passed_on:  # noqa: N801 (it reads as a verb)
+class _PassedOn:
     """While it lasts, SIGTERM is handed to ``to`` instead of ending this process."""
 
     def __init__(self, to: Callable[[int], None]):
@@ -257,7 +257,7 @@ def _agent(folder: Path) -> int:
             worker.send_signal(number)
 
     _end_with_parent(kill)
-    with _passed_on(tell):
+    with _PassedOn(tell):
         return int(_watch(folder, workers, kill))
 
 
