@@ -11,6 +11,9 @@ if not workflow.overwrite_configfiles:
     configfile: "config/embedded.yaml"
 
 
+report: "report/workflow.rst"
+
+
 include: "rules/common.smk"
 include: "rules/check.smk"
 include: "rules/download.smk"
@@ -23,13 +26,16 @@ include: "rules/score.smk"
 include: "rules/analyse.smk"
 include: "rules/figures.smk"
 include: "rules/paper.smk"
+include: "rules/audit.smk"
 
 
 localrules:
     all,
     figures,
     tables,
+    published,
     paper,
+    audit,
     benchmarks,
 
 
@@ -39,6 +45,7 @@ rule all:
         paper_pdf(),
         figure_files(),
         table_files(),
+        f"{R}/audit",
         benchmark_files() if config.get("real_benchmarks") else [],
 
 
@@ -52,9 +59,19 @@ rule tables:
         table_files(),
 
 
+rule published:
+    input:
+        record_files(),
+
+
 rule paper:
     input:
         paper_pdf(),
+
+
+rule audit:
+    input:
+        f"{R}/audit",
 
 
 rule benchmarks:

@@ -10,7 +10,7 @@ recomputed activations. Ratios are to the preset's own time in the same run.
 import argparse
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -62,8 +62,8 @@ def by_generate(model: Any, prompts: Any, uniforms: Any, sampling: Any, ends: An
 def measure(start: Path, problems: list[dict[str, Any]], config: reinforcement.Reinforcement) -> float:
     """Return seconds a step, the first two left out."""
 
-    def reward(problem: Any, completion: str, truncated: bool) -> float:
-        return grading.reward("world", problem, completion, truncated)
+    def reward(rollouts: Sequence[reinforcement.Rollout]) -> list[float]:
+        return grading.rewards("world", [grading.Item(*rollout) for rollout in rollouts])
 
     with tempfile.TemporaryDirectory() as folder:
         log = reinforcement.reinforce(

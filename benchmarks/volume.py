@@ -41,7 +41,6 @@ from dataclasses import dataclass, field
 from functools import cache
 from math import comb, gcd
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 SCRIPTS = Path(__file__).resolve().parents[1] / "scripts"
@@ -224,12 +223,11 @@ def check(volume: Volume) -> None:
         assert len(rows) == volume.problems
         for index, row in enumerate(rows):
             put = shares(arm_index, index, volume.problems, volume.n)
-            malformed = put["missing"] + put["empty"] + put["unclosed"]
             wanted = {
                 "problem": f"problem-{index:05d}",
                 "n": volume.n,
                 "answer": put["right"],
-                "malformed": malformed,
+                "no_answer": put["missing"] + put["empty"] + put["unclosed"],
                 "truncated": put["truncated"],
                 "tokens": tokens[row["problem"]],
                 "entropy": 0.5 * tokens[row["problem"]],
@@ -273,6 +271,7 @@ def jobs(volume: Volume, stage: str) -> list[dict[str, Any]]:
                 samples=volume.pieces("samples", arm)[shard],
                 problems=volume.path("problems"),
                 prompts=volume.path("prompts"),
+                template=str(SCRIPTS.parent / "config/templates/qwen-boxed.yaml"),
             )
             for arm, shard in shards
         ]
@@ -313,10 +312,14 @@ def child(volume: Volume, job: dict[str, Any], memory: int) -> None:
         check(volume)
     else:
         script = SCRIPTS / f"{job['script']}.py"
-        given = {name: SimpleNamespace(**job[name]) for name in ("input", "params")}
-        snakemake = SimpleNamespace(**given, output=job["output"], log=[], rule=job["script"], wildcards={})
+        files = [one if isinstance(one, list) else [one] for one in job["input"].values()]
+        told = {"rule": job["script"], "wildcards": {}, "params": job["params"], "threads": 1, "gpu": 0}
+        told |= {"inputs": [path for paths in files for path in paths], "outputs": job["output"]}
         sys.path.insert(0, str(SCRIPTS))
-        runpy.run_path(str(script), {"snakemake": snakemake}, "__main__")
+        from replay import rebuilt
+
+        shown = rebuilt(told | {"named": {"inputs": job["input"], "outputs": {}}})
+        runpy.run_path(str(script), {"snakemake": shown}, "__main__")
 
 
 @dataclass

@@ -5,7 +5,12 @@ rule table:
     input:
         lambda wildcards: needs("tables", wildcards.table),
     output:
-        f"{R}/tables/{{table}}.csv",
+        report(
+            f"{R}/tables/{{table}}.csv",
+            caption="../report/table.rst",
+            category="Tables",
+            labels={"table": "{table}"},
+        ),
     log:
         f"{R}/logs/table/{{table}}.log",
     benchmark:
@@ -18,6 +23,8 @@ rule table:
         runtime=growing(30),
     params:
         analysis=analysis_of,
+        title=lambda wildcards: artifact(wildcards)["title"],
+        published=lambda wildcards: artifact(wildcards)["published"],
         sources=lambda wildcards: sources("tables", wildcards.table),
         pairs=lambda wildcards: STUDY.pairs_of(artifact(wildcards)),
         arms=lambda wildcards: arm_facts(artifact(wildcards)),

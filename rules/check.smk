@@ -22,6 +22,7 @@ rule check:
             for row in STUDY.models.values()
             if row.billions
         ],
+        programs=has_programs(),
         gpu=gpu_of_study(),
         folder="results",
         bytes=lambda wildcards: planning.results_bytes(STUDY),

@@ -15,7 +15,7 @@ from snakemake.logging import logger
 from snakemake.scheduling.job_scheduler import JobScheduler
 
 from anatomy import config as settings
-from anatomy import cluster, planning, provenance, scaffold
+from anatomy import cluster, omitting, planning, provenance, sandbox, scaffold
 from anatomy.errors import AnatomyError
 
 # A waiting thread must not take the core of the job beside it.
@@ -23,12 +23,18 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 # Statistics multiply small matrices: threads would only wait for those of the job beside it.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
+# What YAML calls true and false is a text to Snakemake 9 after --config.
+for key, value in config.items():
+    if value in ("true", "false"):
+        config[key] = value == "true"
 try:
     STUDY = settings.load(
         config, ROOT, ", ".join(map(str, workflow.configfiles)) or "config"
     )
 except AnatomyError as error:
     raise SystemExit(f"error: {error}")
+if not config.get("programs", True):
+    STUDY = omitting.programs(STUDY)
 
 R = f"results/{STUDY.name}"
 F = f"figures/{STUDY.name}"
@@ -80,6 +86,11 @@ def forget_params(job):
 Job.reset_params_and_resources = forget_params
 
 
+def has_programs():
+    """Tell whether the study runs programs that models write."""
+    return any(STUDY.benchmarks[name].grader == "program" for name in STUDY.tests)
+
+
 def clear_stale_locks():
     """Remove the locks that a killed Snakemake left behind, so that a rerun simply continues.
 
@@ -106,6 +117,13 @@ RUNNING = clear_stale_locks() if workflow.is_main_process else None
 if workflow.logger_manager:
 
     onstart:
+        if workflow.is_main_process and workflow.local_exec and has_programs():
+            try:
+                sandbox.check_available()
+            except AnatomyError as error:
+                raise SystemExit(
+                    f"error: {error}\nTo leave programs out of the study: --config programs=false"
+                )
         if RUNNING and not workflow.local_exec:
             try:
                 orphans = cluster.cancel_orphans(Path.cwd())
@@ -288,6 +306,13 @@ def growing(amount):
     return lambda wildcards, attempt: amount * attempt
 
 
+def grading_memory(wildcards, attempt):
+    """Return MB for a job that grades: beside a program of the hub's sets runs what it may use."""
+    row = benchmark_row(wildcards)
+    hub_programs = row.grader == "program" and row.source == "hub"
+    return attempt * (8000 if hub_programs else 2000)
+
+
 def model_time(rule):
     """Return a resource function: minutes for a job with a model, more with each attempt."""
     return lambda wildcards, attempt: (
@@ -416,6 +441,33 @@ def verdict_sources(texts, benchmarks):
             yield {**source, "kind": "verdicts", "path": path}
 
 
+def overlay_of(figure):
+    """Return which published numbers a figure shows beside its own; nothing where the study's overlay is off."""
+    if not config.get("overlay"):
+        return {}
+    return STUDY.artifacts["figures"][figure].get("overlay", {})
+
+
+def record_sources(artifact):
+    """Return the files of the published record that a table reads, and the one that tells their sources."""
+    folder = "config/published"
+    return [
+        {"kind": "record", "path": f"{folder}/{name}.csv", "file": name}
+        for name in [*artifact["record"], "sources"]
+    ]
+
+
+def from_record(kind, name):
+    """Tell whether a table or figure is made from the published record alone."""
+    artifact = STUDY.artifacts[kind][name]
+    needed, tables = artifact.get("needs", []), artifact.get("tables", [])
+    return (
+        bool(needed or tables)
+        and set(needed) <= {"record"}
+        and all(from_record("tables", table) for table in tables)
+    )
+
+
 def sources(kind, name):
     """Return what a table or figure is made from, as config/artifacts.yaml declares it."""
     artifact = STUDY.artifacts[kind][name]
@@ -425,6 +477,11 @@ def sources(kind, name):
         {"kind": "tables", "path": f"{R}/tables/{table}.csv", "table": table}
         for table in artifact.get("tables", [])
     ]
+    if kind == "figures" and overlay_of(name):
+        table = overlay_of(name)["table"]
+        found.append(
+            {"kind": "tables", "path": f"{R}/tables/{table}.csv", "table": table}
+        )
     if "counts" in wanted:
         found += counts_sources(STUDY.arms_of(artifact), benchmarks)
     if "probes" in wanted:
@@ -434,6 +491,8 @@ def sources(kind, name):
     if "scores" in wanted:
         found += score_sources(artifact["texts"], benchmarks)
         found += verdict_sources(artifact["texts"], benchmarks)
+    if "record" in wanted:
+        found += record_sources(artifact)
     if "problems" in wanted:
         found += [
             {
@@ -477,10 +536,12 @@ def analysis_of(wildcards):
 
 
 def table_options(wildcards):
-    """Return the settings of a table's analysis; those of ``claims`` are the claims themselves."""
+    """Return the settings of a table's analysis; those of ``claims`` are the claims and what they rest on."""
     options = artifact(wildcards).get("options", {})
     if analysis_of(wildcards) == "claims":
-        options = {**options, "claims": STUDY.claims}
+        named = artifact(wildcards)["tables"]
+        keys = {name: STUDY.artifacts["tables"][name]["keys"] for name in named}
+        options = {**options, "claims": STUDY.claims, "keys": keys, **STUDY.behind()}
     return options
 
 
@@ -509,6 +570,17 @@ def figure_files():
     )
 
 
+def record_files():
+    """Return every table and figure that is made from the published record alone."""
+    tables = [name for name in STUDY.artifacts["tables"] if from_record("tables", name)]
+    figures = [
+        name for name in STUDY.artifacts["figures"] if from_record("figures", name)
+    ]
+    return expand(f"{R}/tables/{{table}}.csv", table=tables) + expand(
+        f"{F}/{{figure}}.{{suffix}}", figure=figures, suffix=["pdf", "svg", "png"]
+    )
+
+
 def benchmark_files():
     return [
         prompts_file(name, template)
@@ -520,6 +592,42 @@ def benchmark_files():
 def paper_pdf():
     """Return the study's paper, if it has one."""
     return f"paper/{STUDY.name}.pdf" if config.get("paper") else []
+
+
+def paper_places():
+    """Return the file that tells where in the study's paper each number stands, if it has one."""
+    return f"{R}/places.json" if config.get("paper") else []
+
+
+def config_files():
+    """Return the files that the study's settings were read from, relative to the repository where they lie in it."""
+    found = [ROOT / path for path in map(str, workflow.configfiles)]
+    return [str(p.relative_to(ROOT) if p.is_relative_to(ROOT) else p) for p in found]
+
+
+def site_templates():
+    """Return the templates of the audit site's pages, relative to the repository."""
+    folder = "scripts/anatomy/audit/pages"
+    return sorted(f"{folder}/{path.name}" for path in (ROOT / folder).iterdir())
+
+
+def workflow_files():
+    """Return the files that the workflow and the study's settings stand in, relative to the repository."""
+    found = [
+        ROOT / "Snakefile",
+        *ROOT.glob("rules/*.smk"),
+        *ROOT.glob("profiles/**/*.yaml"),
+        *ROOT.glob("report/*.rst"),
+    ]
+    found += [path for path in ROOT.glob("config/**/*") if path.is_file()]
+    found += [ROOT / path for path in config_files()]
+    named = [
+        *config["sheets"].values(),
+        *settings.artifact_paths(config),
+        config.get("claims"),
+    ]
+    found += [ROOT / path for path in named if path]
+    return sorted({str(p.relative_to(ROOT)) for p in found if p.is_relative_to(ROOT)})
 
 
 # Params and inputs of single rules, in the order data flows.
@@ -552,7 +660,7 @@ def hub_source(wildcards):
 
 def field_names(wildcards):
     row = benchmark_row(wildcards)
-    names = "question answer answer_from solution id difficulty domain"
+    names = "question answer answer_from window solution id difficulty domain"
     return {name: getattr(row, name) for name in names.split()}
 
 

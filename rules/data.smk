@@ -30,6 +30,32 @@ rule world:
         "../scripts/world.py"
 
 
+rule tasks:
+    output:
+        f"{R}/problems/{{benchmark}}.parquet",
+    log:
+        f"{R}/logs/tasks/{{benchmark}}.log",
+    benchmark:
+        f"{R}/benchmarks/tasks/{{benchmark}}.tsv"
+    wildcard_constraints:
+        benchmark=benchmarks_from("tasks"),
+    conda:
+        "../envs/analysis.yaml"
+    threads: 1
+    resources:
+        mem_mb=growing(1000),
+        runtime=growing(10),
+    params:
+        seed=config["seed"],
+        benchmark=lambda wildcards: wildcards.benchmark,
+        problems=lambda wildcards: benchmark_row(wildcards).problems,
+        statements=lambda wildcards: list(benchmark_row(wildcards).splits_steps),
+        side=lambda wildcards: benchmark_row(wildcards).side,
+        stamp=stamp("tasks", "scripts/tasks.py"),
+    script:
+        "../scripts/tasks.py"
+
+
 rule benchmark:
     input:
         local_file,
@@ -45,8 +71,8 @@ rule benchmark:
         "../envs/analysis.yaml"
     threads: 1
     resources:
-        mem_mb=growing(2000),
-        runtime=growing(30),
+        mem_mb=growing(6000),
+        runtime=growing(60),
     params:
         benchmark=lambda wildcards: wildcards.benchmark,
         sha256=lambda wildcards: benchmark_row(wildcards).sha256,

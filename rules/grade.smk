@@ -6,6 +6,7 @@ rule grade:
         samples=f"{R}/samples/{{arm}}/seed-{{seed}}/{{benchmark}}/{{piece}}.parquet",
         problems=f"{R}/problems/{{benchmark}}.parquet",
         prompts=arm_prompts,
+        template=arm_template,
     output:
         f"{R}/verdicts/{{arm}}/seed-{{seed}}/{{benchmark}}/{{piece}}.parquet",
     log:
@@ -16,8 +17,8 @@ rule grade:
         "../envs/analysis.yaml"
     threads: 1
     resources:
-        mem_mb=growing(2000),
-        runtime=growing(30),
+        mem_mb=grading_memory,
+        runtime=growing(120),
     params:
         grader=lambda wildcards: STUDY.benchmarks[wildcards.benchmark].grader,
         stamp=stamp("grade", "scripts/grade.py"),

@@ -6,6 +6,7 @@ rule collect:
         table_files(),
     output:
         f"{R}/numbers.json",
+        f"paper/{STUDY.name}-numbers.tex",
     log:
         f"{R}/logs/collect.log",
     benchmark:
@@ -26,10 +27,12 @@ rule collect:
 rule typeset:
     input:
         numbers=f"{R}/numbers.json",
+        ledger=f"{R}/ledger.json",
         figures=expand(f"{F}/{{figure}}.svg", figure=STUDY.artifacts["figures"]),
         source=["paper/main.typ", "paper/style.typ", "paper/references.bib"],
     output:
         paper_pdf(),
+        paper_places(),
     log:
         f"{R}/logs/typeset.log",
     benchmark:
@@ -42,6 +45,7 @@ rule typeset:
         runtime=growing(10),
     params:
         study=STUDY.name,
+        site=config.get("audit", {}).get("url") or f"../{R}/audit/",
         stamp=stamp("typeset", "scripts/typeset.py"),
     script:
         "../scripts/typeset.py"

@@ -10,7 +10,7 @@ from job import run
 
 def main(job: Any, report: Any) -> None:
     p = job.params
-    problems = list(tables.records(job.input.problems, "problems"))
+    problems = list(tables.records(job.input.problems, "problems", tables.WITHOUT_TESTS))
     given = annotation.given(job.input.given, problems) if job.input.get("given") else {}
     endpoint = annotation.Endpoint(**p.endpoint) if p.endpoint else None
     rows = list(annotation.annotate(problems, endpoint, Path(p.cache), report, given))

@@ -1,24 +1,39 @@
 """Read a real test set, from a file with one JSON object a line, into the table of problems."""
 
+from collections.abc import Iterator
 from typing import Any
 
-from anatomy import benchmarks, tables
+from anatomy import benchmarks, programs, tables
 from anatomy.benchmarks import Fields
 from job import run
 
 
 def main(job: Any, report: Any) -> None:
     p = job.params
-    records = benchmarks.local(job.input[0])
-    rows = list(benchmarks.rows(records, p.benchmark, Fields(**p.fields), str(job.input[0])))
-    if p.sha256:
-        benchmarks.check_content(rows, p.sha256, p.benchmark)
+    records, origin, fields = benchmarks.local(job.input[0]), str(job.input[0]), dict(p.fields)
+    window, form = fields.pop("window", ""), fields["answer_from"]
+    if form in programs.FORMATS:
+        days = tuple(window.split("..")) if window else None
+        rows = programs.rows(records, p.benchmark, form, origin, days, job.threads)
     else:
-        digest = benchmarks.content_digest(rows)
-        report(f"its content is not pinned in the sheet of benchmarks (column sha256: {digest})")
-    tables.write(job.output[0], "problems", rows)
-    without = sum(row["solution"] is None for row in rows)
-    report(f"{len(rows)} problems" + (f", {without} of them without a solution" if without else ""))
+        rows = benchmarks.rows(records, p.benchmark, Fields(**fields), origin)
+    count = without = 0
+    with tables.writing(job.output[0], "problems") as table:
+
+        def written() -> Iterator[dict[str, Any]]:
+            """One row at a time: LiveCodeBench's tests are gigabytes."""
+            nonlocal count, without
+            for row in rows:
+                table.write([row])
+                count, without = count + 1, without + (row["solution"] is None)
+                yield row
+
+        if p.sha256:
+            benchmarks.check_content(written(), p.sha256, p.benchmark)
+        else:
+            digest = benchmarks.content_digest(written())
+            report(f"its content is not pinned in the sheet of benchmarks (column sha256: {digest})")
+    report(f"{count} problems" + (f", {without} of them without a solution" if without else ""))
 
 
 if __name__ == "__main__":

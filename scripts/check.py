@@ -16,6 +16,8 @@ def main(job: Any, report: Any) -> None:
         (Repository(row["kind"], row["id"], row["revision"]), row["gated"]) for row in wanted
     )
     found += checks.disk(p.folder, size + p.bytes)
+    if p.programs:
+        found += checks.programs(elsewhere=p.slurm)
     if p.gpu:
         found += checks.gpu_memory(p.models, p.gpu["memory"], p.gpu["name"])
     if p.slurm:

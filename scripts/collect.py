@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from anatomy import reporting
+from anatomy.errors import AnatomyError
 from anatomy.tables import atomic
 from job import run
 
@@ -14,8 +15,13 @@ def main(job: Any, report: Any) -> None:
     for path in job.input:
         name = Path(path).stem
         numbers |= reporting.numbers(name, path, job.params.tables[name])
-    with atomic(job.output[0]) as partial:
-        partial.write_text(json.dumps(numbers, indent=1, allow_nan=False) + "\n", encoding="utf-8")
+    pages = {number["page"].lower() for number in numbers.values()}
+    if len(pages) < len(numbers):
+        raise AnatomyError("two numbers would share a page of the audit site; rename an arm or a key")
+    texts = json.dumps(numbers, indent=1, allow_nan=False) + "\n", reporting.latex(numbers)
+    for path, text in zip(job.output, texts, strict=True):
+        with atomic(path) as partial:
+            partial.write_text(text, encoding="utf-8")
     report(f"{len(numbers)} numbers")
 
 

@@ -12,7 +12,7 @@ def main(job: Any, report: Any) -> None:
     verdicts = tables.records(
         job.input.verdicts,
         "verdicts",
-        ["problem", "condition", "sample", "verdict", "derivation_right"],
+        ["problem", "condition", "sample", "verdict", "lenient", "derivation_right"],
     )
     counts = counting.count(samples, verdicts, job.params.n)
     tables.write(job.output[0], "counts", counts)

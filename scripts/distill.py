@@ -7,6 +7,7 @@ import torch
 
 from anatomy import pretraining, tables, training
 from anatomy.errors import AnatomyError
+from anatomy.verdicts import RIGHT
 from job import run
 
 
@@ -27,7 +28,7 @@ def main(job: Any, report: Any) -> None:
     documents = [
         (prompts[sample["problem"]], sample["completion"])
         for sample, verdict in pairs
-        if verdict["verdict"] == "right"
+        if verdict["verdict"] in RIGHT
     ]
     if not documents:
         raise AnatomyError("the teacher has no right completion: nothing can be distilled from it")

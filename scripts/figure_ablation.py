@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from anatomy import plotting, reporting
+from anatomy import overlay, plotting, reporting
 from job import run
 
 
@@ -10,6 +10,7 @@ def main(job: Any, report: Any) -> None:
     arms = job.params.arms
     columns = ["arm", "base", "benchmark", "target", "k", "estimate", "low", "high"]
     table = reporting.read_csv(job.input[0], columns)
+    published = overlay.read(job.params.overlay, job.input, ["k", "estimate"])
     benchmarks = table["benchmark"].nunique()
     panels = table.groupby(["arm", "base", "benchmark"], sort=False)
     pairs = list(dict.fromkeys(zip(table["arm"], table["base"], strict=True)))
@@ -22,6 +23,9 @@ def main(job: Any, report: Any) -> None:
         panel, (arm, base, benchmark) = panels.get_group(names), names
         for place, (target, curve) in enumerate(panel.groupby("target", sort=False)):
             plotting.band(axes, "k", curve, plotting.TARGETS[str(target)], place, 100)
+        if base == next(of for variant, of in pairs if variant == arm):  # the run that the arm varies
+            theirs = published[published["arm"] == arm]
+            overlay.curves(axes, theirs, benchmark, panel["k"].max(), 100)
         axes.axhline(0, color="#333333", lw=0.7)
         plotting.samples_axis(axes, panel["k"])
         axes.tick_params(labelbottom=True)

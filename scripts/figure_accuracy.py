@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from anatomy import plotting, reporting
+from anatomy import overlay, plotting, reporting
 from job import run
 
 
@@ -14,6 +14,7 @@ def main(job: Any, report: Any) -> None:
     change = reporting.read_csv(job.input[1], ["arm", "base", "benchmark", "bin", "estimate", "low", "high"])
     table = table[table["arm"].isin(arms)]
     change = change[change["arm"].isin(arms) & change["base"].isin(arms)]
+    published = overlay.read(job.params.overlay, job.input, ["problems", "total"])
     benchmarks, bins = list(table["benchmark"].unique()), list(table["bin"].unique())
     figure, grid = plotting.grid(len(benchmarks), 2, 1.5, sharex=True)
     width = 0.8 / len(arms)
@@ -32,6 +33,16 @@ def main(job: Any, report: Any) -> None:
                 edgecolor="white",
                 lw=0.4,
             )
+            theirs = published[(published["arm"] == arm) & (published["benchmark"] == benchmark)]
+            if len(theirs):
+                overlay.points(
+                    left,
+                    np.arange(len(bins)) + (place - (len(arms) - 1) / 2) * width,
+                    theirs["problems"] / theirs["total"] * rows["problems"].sum(),
+                    theirs["label"].iloc[0] + ", as share",
+                    marker=("_", "x")[place % 2],
+                    ms=5,
+                )
         left.set_title(f"{benchmark}: problems", loc="left")
         left.set_ylabel("problems")
         for place, ((arm, base), rows) in enumerate(

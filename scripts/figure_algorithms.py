@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from anatomy import plotting, reporting
+from anatomy import overlay, plotting, reporting
 from job import run
 
 
@@ -14,6 +14,7 @@ def main(job: Any, report: Any) -> None:
     table = reporting.read_csv(job.input[0], columns)
     table = table[table["arm"].isin(arms)]
     passk = reporting.read_csv(job.input[1], ["arm", "seed", "benchmark", "target", "k", "estimate"])
+    published = overlay.read(job.params.overlay, job.input, ["estimate"]).set_index("arm")
     targets, names = table["target"].unique(), [arm for arm in arms if (table["arm"] == arm).any()]
     figure, grid = plotting.grid(len(targets), 2, 0.5 + 0.2 * len(names), sharey=True, sharex="col")
     at = np.arange(len(names))
@@ -22,6 +23,12 @@ def main(job: Any, report: Any) -> None:
         left, right = grid[row]
         ends = [100 * (rows["estimate"] - rows["low"]), 100 * (rows["high"] - rows["estimate"])]
         left.errorbar(100 * rows["estimate"], at, xerr=ends, fmt="o", color=plotting.COLOURS[0], capsize=2)
+        theirs = [name for name in names if name in published.index] if target == "answer" else []
+        if theirs:
+            places = [names.index(name) for name in theirs]
+            shown = job.params.overlay
+            label = f"published: {shown['model']}, {', '.join(shown['benchmarks'].values())}"
+            overlay.points(left, 100 * published.loc[theirs, "estimate"], places, label, marker="x", ms=5)
         left.set_yticks(at, [arms[arm] for arm in names])
         left.set_title(f"gap: {plotting.TARGETS[target]}", loc="left")
         top = int(rows["top_k"].iloc[0])
@@ -32,9 +39,9 @@ def main(job: Any, report: Any) -> None:
             right.plot(rows[column], at, ls="", marker=marker, color=plotting.COLOURS[colour], label=name)
         start = passk[(passk["arm"] == rows["base"].iloc[0]) & (passk["target"] == target)]
         start = start[(start["seed"] == "all") & (start["benchmark"] == rows["benchmark"].iloc[0])]
-        for k, colour in ((1, 1), (top, 2)):
+        for k, colour, style in ((1, 1, "--"), (top, 2, ":")):
             base = float(start[start["k"] == k]["estimate"].iloc[0])
-            right.axvline(base, color=plotting.COLOURS[colour], lw=0.9, ls="--", label=f"base, pass@{k}")
+            right.axvline(base, color=plotting.COLOURS[colour], lw=1, ls=style, label=f"base, pass@{k}")
         right.set_xlim(0, 1.02)
         right.set_title(f"pass@k: {plotting.TARGETS[target]}", loc="left")
     grid[0][0].invert_yaxis()

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from anatomy import plotting, reporting
+from anatomy import overlay, plotting, reporting
 from job import run
 
 
@@ -12,6 +12,7 @@ def main(job: Any, report: Any) -> None:
     table = reporting.read_csv(job.input[0], columns)
     table = table[table["arm"].isin(arms)]
     benchmarks, targets = list(table["benchmark"].unique()), list(table["target"].unique())
+    published = overlay.read(job.params.overlay, job.input, ["k", "estimate"])
     rows, columns = plotting.shape(len(benchmarks), len(targets))
     figure, grid = plotting.grid(rows, columns, 1.5, sharex=True, sharey="row")
     for panel in plotting.panels(grid, benchmarks, targets):
@@ -25,6 +26,8 @@ def main(job: Any, report: Any) -> None:
                 axes.fill_between(
                     curve["k"], 100 * curve[low], 100 * curve[high], color=style["color"], alpha=alpha, lw=0
                 )
+        if panel.target == "answer":
+            overlay.curves(axes, published, panel.benchmark, here["k"].max(), 100)
         axes.axhline(0, color="#333333", lw=0.7)
         plotting.samples_axis(axes, here["k"], panel.bottom)
         axes.set_title(panel.title, loc="left")

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from anatomy import plotting, reporting
+from anatomy import overlay, plotting, reporting
 from job import run
 
 
@@ -12,6 +12,7 @@ def main(job: Any, report: Any) -> None:
         job.input[0], ["arm", "seed", "benchmark", "target", "k", "estimate", "low", "high"]
     )
     table = table[table["arm"].isin(arms) & (table["seed"] == "all")]
+    published = overlay.read(job.params.overlay, job.input, ["k", "estimate"])
     # Benchmarks that every arm was sampled on.
     covered = table.groupby("benchmark", sort=False)["arm"].nunique()
     benchmarks, targets = list(covered[covered == covered.max()].index), list(table["target"].unique())
@@ -21,6 +22,8 @@ def main(job: Any, report: Any) -> None:
         here = table[(table["benchmark"] == panel.benchmark) & (table["target"] == panel.target)]
         for place, arm in enumerate(arms):
             plotting.band(panel.axes, "k", here[here["arm"] == arm], arms[arm], place)
+        if panel.target == "answer":
+            overlay.curves(panel.axes, published, panel.benchmark, here["k"].max())
         plotting.samples_axis(panel.axes, here["k"], panel.bottom)
         panel.axes.set_ylim(0, 1.02)
         panel.axes.set_title(panel.title, loc="left")

@@ -4,7 +4,7 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from anatomy import plotting, reporting
+from anatomy import overlay, plotting, reporting
 from job import run
 
 FEW = 4
@@ -21,7 +21,9 @@ def main(job: Any, report: Any) -> None:
     crossover = crossover[crossover["arm"].isin(arms) & crossover["base"].isin(arms)]
     table = table[table["arm"].isin(arms)]
     covered = table.groupby("benchmark", sort=False)["arm"].nunique()
-    benchmarks, targets = list(covered[covered > 1].index), list(table["target"].unique())  # some to compare
+    benchmarks = list(covered[covered > 1].index)  # some to compare
+    targets = list(table.loc[table["benchmark"].isin(benchmarks), "target"].unique())
+    published = overlay.read(job.params.overlay, job.input, ["k", "estimate"])
     rows, columns = plotting.shape(len(benchmarks), len(targets))
     figure = Figure(figsize=(plotting.WIDTH, 1.0 + 1.7 * rows))
     grid = figure.subplots(rows, columns, squeeze=False, sharex=True, sharey="row")
@@ -39,6 +41,8 @@ def main(job: Any, report: Any) -> None:
                     )
                 elif len(arms) <= FEW and of_arm["seed"].nunique() > 2:
                     axes.plot(curve["k"], curve["estimate"], color=style["color"], lw=0.5, alpha=0.7)
+        if panel.target == "answer":
+            overlay.curves(axes, published, panel.benchmark, here["k"].max())
         _mark(axes, crossover, here, panel, list(arms))
         plotting.samples_axis(axes, here["k"], panel.bottom)
         axes.set_ylim(0, 1.02)

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from anatomy import plotting, reporting
+from anatomy import overlay, plotting, reporting
 from job import run
 
 
@@ -21,10 +21,12 @@ def main(job: Any, report: Any) -> None:
     passk = passk[passk["arm"].isin(arms) & (passk["seed"] == "all") & (passk["target"] == "answer")]
     passk = passk[passk["benchmark"] == benchmark]
     envelope = envelope[(envelope["benchmark"] == benchmark) & (envelope["target"] == "answer")]
+    published = overlay.read(job.params.overlay, job.input, ["k", "estimate"])
     figure, grid = plotting.grid(2, 2, 2.1)
     for place, arm in enumerate(arms):
         curve = passk[passk["arm"] == arm]
         grid[0][0].plot(curve["k"], curve["estimate"], label=arms[arm], **plotting.look(place))
+    overlay.curves(grid[0][0], published, benchmark, passk["k"].max())
     groups = [name for name in envelope["group"].unique() if " - " not in name]
     for place, group in enumerate(groups):
         curve = envelope[envelope["group"] == group]

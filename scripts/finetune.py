@@ -14,7 +14,7 @@ def main(job: Any, report: Any) -> None:
     p = job.params
     torch.set_num_threads(job.threads)
     rows = screening.training_set(
-        tables.records(job.input.problems, "problems"),
+        tables.records(job.input.problems, "problems", tables.WITHOUT_TESTS),
         tables.records(job.input.prompts, "prompts"),
         ["plain"],
         tables.read(job.input.failed, "counts") if job.input.failed else None,

@@ -32,15 +32,15 @@ def main(job: Any, report: Any) -> None:
                 samples.write([asdict(completion) for completion in completions])
         report(f"{len(prompts)} prompts in {len({prompt.condition for prompt in prompts})} conditions")
         if scaffold.OWN in p.conditions:
+            template = scaffold.load_template(job.input.template)
+            marks = grading.Marks(template.answer, template.tags)
 
             def answer(problem: Any, condition: str, one: engine.Completion) -> str | None:
-                graded = grading.grade(
-                    p.grader, problem, one.completion, one.finish_reason, condition=condition
-                )
-                return graded.answer
+                cut = one.finish_reason == "length"
+                item = grading.Item(problem, one.completion, cut, condition=condition)
+                return next(grading.grade(p.grader, [item], marks)).answer
 
             chained = [problem for problem in problems if problem["subproblems"]]
-            template = scaffold.load_template(job.input.template)
             for completions in probing.own_chains(
                 sampler, chained, template, answer, p.n, rows, sampling, p.key
             ):

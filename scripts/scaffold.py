@@ -8,7 +8,7 @@ from job import run
 
 def main(job: Any, report: Any) -> None:
     template = scaffold.load_template(job.input.template)
-    problems = tables.records(job.input.problems, "problems")
+    problems = tables.records(job.input.problems, "problems", tables.WITHOUT_TESTS)
     if job.input.annotations:
         problems = annotation.attach(list(problems), tables.records(job.input.annotations, "annotations"))
     with tables.writing(job.output[0], "prompts") as prompts:

@@ -24,10 +24,15 @@ def main(job: Any, report: Any) -> None:
         report,
     )
     config = reinforcement.Reinforcement.of(p.config)
+    workers = max(1, job.threads // (config.scale.processes if config.scale else 1))
     arguments = {
         "start": str(Path(job.input.start) / p.start_checkpoint),
         "problems": rows,
-        "reward": asdict(reinforcement.Graded(p.grader, p.reward, template.tags, template.response)),
+        "reward": asdict(
+            reinforcement.Graded(
+                p.grader, p.reward, template.answer, template.tags, template.response, workers
+            )
+        ),
         "config": asdict(config),
         "exports": list(p.exports),
         "tokens": p.tokens,

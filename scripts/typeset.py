@@ -1,34 +1,23 @@
-"""Set the paper with Typst; every number in it comes from numbers.json by its id."""
+"""Set the paper with Typst; every number in it comes from numbers.json and links to its audit page."""
 
+import json
 from pathlib import Path
 from typing import Any
 
-import typst
-
-from anatomy.errors import AnatomyError
+from anatomy import typesetting
 from anatomy.tables import atomic
 from job import run
 
 
 def main(job: Any, report: Any) -> None:
-    source = Path(job.input.source[0])
-    with atomic(job.output[0]) as partial:
-        try:
-            typst.compile(
-                source,
-                output=partial,
-                root=Path(),
-                sys_inputs={
-                    "numbers": f"/{job.input.numbers}",
-                    "figures": f"/figures/{job.params.study}",
-                },
-                ignore_system_fonts=True,
-                # No date in the file: the same numbers give the same bytes.
-                timestamp=0,
-            )
-        except typst.TypstError as error:
-            raise AnatomyError(f"{source}: {error.diagnostic}") from error
-    report(f"{Path(job.output[0]).stat().st_size / 1024:.0f} KiB")
+    paper = typesetting.Paper(
+        Path(job.input.source[0]), job.input.numbers, job.input.ledger, job.params.study, job.params.site
+    )
+    pdf, places = typesetting.compile(paper)
+    for path, content in zip(job.output, (pdf, json.dumps(places, indent=1).encode() + b"\n"), strict=True):
+        with atomic(path) as partial:
+            partial.write_bytes(content)
+    report(f"{len(pdf) / 1024:.0f} KiB, {len(places['numbers'])} numbers")
 
 
 if __name__ == "__main__":

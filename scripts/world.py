@@ -43,6 +43,7 @@ def main(job: Any, report: Any) -> None:
                 "knowledge_irrelevant": problem.irrelevant_knowledge,
                 "subproblems": problem.subproblems,
                 "chunks": scaffold.world_chunks(problem.lines, problem.answer),
+                "tests": None,
             }
             for problem in drawn
         ],

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from anatomy import tables
-from anatomy.benchmarks import Fields, check_content, content_digest, last_boxed, local, rows, side
+from anatomy.benchmarks import Fields, check_content, content_digest, local, rows, side
 from anatomy.errors import AnatomyError
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -142,28 +142,6 @@ def test_answers_marked_in_a_text() -> None:
 
 def test_several_solutions_are_joined_with_blank_lines() -> None:
     assert made({"q": "?", "a": "1", "s": ["One.", "Two."]}, solution="s")["solution"] == "One.\n\nTwo."
-
-
-@pytest.mark.parametrize(
-    ("text", "boxed"),
-    [
-        (r"\boxed{1} \boxed{2}", "2"),
-        (r"\boxed{\frac{1}{2}}", r"\frac{1}{2}"),
-        (r"\boxed {a\}b}", r"a\}b"),
-        (r"{ \boxed{3}", "3"),
-        (r"\boxed{4} } and \boxed{5", "4"),
-        (r"\boxed{}", ""),
-        ("none", None),
-        (r"\{\boxed{6}", "6"),
-    ],
-)
-def test_last_boxed(text: str, boxed: str | None) -> None:
-    assert last_boxed(text) == boxed
-
-
-@given(st.text(alphabet="\\boxed{} $a", max_size=60), st.text(alphabet="ab+1 ", max_size=10))
-def test_last_boxed_is_found_after_any_text(before: str, answer: str) -> None:
-    assert last_boxed(before.rstrip("\\") + rf" \boxed{{{answer}}}") == answer
 
 
 @pytest.mark.parametrize(

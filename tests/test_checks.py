@@ -360,11 +360,21 @@ def test_errors_stand_first_and_what_to_do_stands_once() -> None:
     ]
 
 
+@pytest.mark.parametrize(("elsewhere", "level"), [(False, "error"), (True, "warning")])
+def test_programs_need_a_sandbox(
+    elsewhere: bool, level: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    assert checks.programs(elsewhere) == []
+    monkeypatch.setenv("PATH", str(tmp_path))
+    (found,) = checks.programs(elsewhere)
+    assert found.level == level and "bubblewrap" in found.problem and "programs=false" in found.remedy
+
+
 WORKFLOW = """
 rule check:
     params:
         downloads=[dict(kind="model", id="a/good", revision="%s", gated=False, path="here")],
-        folder="results", bytes=1e6, models=[("large", 100.0, 1)], gpu=%s,
+        programs=True, folder="results", bytes=1e6, models=[("large", 100.0, 1)], gpu=%s,
         slurm=True, site="site.yaml", requests=[dict(rule="train", gpus=9)],
     script: "scripts/check.py"
 """

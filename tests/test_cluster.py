@@ -16,13 +16,12 @@ from pathlib import Path
 
 import pytest
 import yaml
+from tiny import ROOT, copy_repository
 
 from anatomy import cluster
 
-ROOT = Path(__file__).resolve().parents[1]
 HERE = ROOT / "tests/cluster"
 NEEDED = ("sbatch", "slurmctld", "slurmd", "munged")
-PARTS = ("Snakefile", "rules", "scripts", "config", "envs", "paper", "profiles", "slurm", "tests/tiny")
 FEW = "tests/tiny/config.yaml"
 
 pytestmark = pytest.mark.slow
@@ -124,26 +123,20 @@ def cut_sheet(path: Path, rows: dict[str, dict[str, str]]) -> None:
 
 def small_study(folder: Path) -> Path:
     """Copy what a clone has, with the tiny study cut to a few jobs of every rule."""
-    for part in PARTS:
-        source, target = ROOT / part, folder / part
-        target.parent.mkdir(parents=True, exist_ok=True)
-        if source.is_dir():
-            shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__", "*.pdf"))
-        else:
-            shutil.copy(source, target)
-    tiny = folder / "tests/tiny"
-    cut_sheet(tiny / "benchmarks.tsv", {"train": {}, "hard": {}, "ladder": {}, "pool": {}})
+    tiny = copy_repository(folder) / "tests/tiny"
+    cut_sheet(tiny / "benchmarks.tsv", {"train": {}, "hard": {}, "ladder": {}, "pool": {}, "code-hard": {}})
     cut_sheet(tiny / "models.tsv", {"base": {}, "student": {}})
     one = {"seeds": "0"}
     cut_sheet(tiny / "runs.tsv", {"grpo": one | {"gpus": "2"}, "stage1": one, "stage2-sft": one})
-    arms = {"base": "hard,ladder", "grpo": "hard", "grpo-matched": "hard", "student": "hard"}
+    arms = {"base": "hard,ladder,code-hard", "grpo": "hard", "grpo-matched": "hard", "student": "hard"}
     arms |= {"stage1": "ladder,pool", "stage2-sft": "ladder"}
     cut_sheet(tiny / "arms.tsv", {arm: {"benchmarks": tests, "probed": "-"} for arm, tests in arms.items()})
     sheet = tiny / "arms.tsv"
-    sheet.write_text(re.sub(r"(?m)^(base\t.*\thard,ladder\t)-", r"\1ladder", sheet.read_text()))
+    sheet.write_text(re.sub(r"(?m)^(base\t.*\thard,ladder,code-hard\t)-", r"\1ladder", sheet.read_text()))
 
     artifacts = yaml.safe_load((tiny / "artifacts.yaml").read_text())
     tables = {name: artifacts["tables"][name] for name in ("passk", "crossover", "resampled", "perplexity")}
+    tables["resampled"] |= {"pairs": [["grpo", "base"]], "benchmarks": ["hard"]}
     tables["perplexity"]["texts"] = [["base", "base"], ["base", "gold"]]
     tables["temperature"] = artifacts["tables"]["temperature"] | {"arms": ["base", "grpo-matched"]}
     tables["conditions"] = artifacts["tables"]["conditions"] | {"arms": ["base"]}
@@ -222,7 +215,7 @@ def test_every_rule_of_the_embedded_study_runs_on_the_cluster(finished: Finished
     rules = set(re.findall(r"(?m)^\s*rule (\w+):", "\n".join(run.said for run in finished.runs)))
     declared = "\n".join(path.read_text() for path in [ROOT / "Snakefile", *(ROOT / "rules").glob("*.smk")])
     of_the_hub = {"download", "fetch", "benchmark", "split", "annotate"}
-    targets = {"all", "figures", "tables", "paper", "benchmarks", "check"}
+    targets = {"all", "figures", "tables", "published", "paper", "audit", "benchmarks", "check"}
     assert rules >= set(re.findall(r"(?m)^(?:use )?rule (?:\w+ as )?(\w+)", declared)) - of_the_hub - targets
     assert (finished.folder / "paper/tiny.pdf").read_bytes().startswith(b"%PDF")
 
@@ -253,7 +246,7 @@ def test_models_are_scheduled_on_gpus_and_nothing_else_is(finished: Finished) ->
     for rule in ("sample", "resample", "probe", "score", "match"):
         assert gpus[rule] == {1}, rule
     assert gpus["train"] == {1, 2}
-    assert gpus["world"] == gpus["scaffold"] == gpus["pretrain"] == {0}
+    assert gpus["world"] == gpus["tasks"] == gpus["scaffold"] == gpus["pretrain"] == {0}
 
 
 def test_short_jobs_share_a_slurm_job(finished: Finished) -> None:
@@ -304,7 +297,10 @@ rule sample:
     resources: gpu=2, mem_mb=1000
     shell: "env > {output}"
 
-rule score:  # two jobs that end when both are there
+# Two jobs that end when both are there. They come after the job of two GPUs: it, waiting between them,
+# would keep the second from starting.
+rule score:
+    input: "two-gpus"
     output: "gpu-{number}"
     resources: gpu=1, mem_mb=1000
     shell:

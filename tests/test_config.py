@@ -55,7 +55,7 @@ class Project:
         self.write(sheet, rows)
 
     def artifacts(self, change: Callable[[Any], None]) -> None:
-        path = self.root / str(self.settings["artifacts"])
+        path = self.root / config.artifact_paths(self.settings)[0]
         content = yaml.safe_load(path.read_text())
         change(content)
         path.write_text(yaml.safe_dump(content))
@@ -94,7 +94,7 @@ def test_the_projects_own_configuration_is_right(project: Project) -> None:
     assert project.settings == before
     assert study.name == "embedded"
     assert set(study.tests) <= set(study.benchmarks) and study.tests
-    assert all(study.benchmarks[name].source == "world" for name in study.tests)
+    assert {study.benchmarks[name].source for name in study.tests} == {"world", "tasks"}
     assert {"aime24", "amc23", "math500", "gsm8k", "minerva_math", "olympiadbench"} == set(study.real)
     for arm in study.arms.values():
         assert study.seeds(arm.arm)
@@ -144,12 +144,15 @@ def test_temperatures(project: Project) -> None:
     assert [study.matched(arm) for arm in arms] == [None, None, None, None, "base"]
 
 
+TESTS = ["easy", "hard", "long", "seen", "ladder", "unsolved", "code-easy", "code-hard"]
+
+
 def test_benchmarks_of_an_arm_are_by_default_the_studys_tests(project: Project) -> None:
     for arm, benchmarks in (("all", "-"), ("one", "seen"), ("trained", "train,hard")):
         project.add("runs", "grpo", run=f"for-{arm}")  # each its own model, so that nothing is sampled twice
         project.add("arms", "grpo", arm=arm, model=f"for-{arm}", benchmarks=benchmarks)
     study = project.load()
-    assert study.tests_of("all") == study.tests == ["easy", "hard", "long", "seen", "ladder", "unsolved"]
+    assert study.tests_of("all") == study.tests == TESTS
     assert study.tests_of("one") == ["seen"] and study.tests_of("trained") == ["train", "hard"]
 
 
@@ -350,7 +353,8 @@ def test_both_studies_are_right_and_have_the_same_tables_and_figures() -> None:
         for where in (WHERE, "tests/tiny/config.yaml")
     ]
     assert [study.name for study in studies] == ["embedded", "tiny"]
-    own = {"arms", "pairs", "benchmarks", "texts", "options"}
+    record = config.read_yaml(ROOT / "config/record.yaml")  # the same in any study, so not in the tiny one
+    own = {"arms", "pairs", "benchmarks", "texts", "options", "overlay"}
     for kind in ("tables", "figures"):
         full, tiny = (
             {
@@ -359,8 +363,10 @@ def test_both_studies_are_right_and_have_the_same_tables_and_figures() -> None:
             }
             for study in studies
         )
-        assert list(tiny) == list(full)
-        for name in full:
+        assert list(tiny) == [name for name in full if name not in record[kind]]
+        for name in tiny:
+            if name == "claims":  # the tiny study makes fewer
+                assert set(tiny[name].pop("tables")) < set(full[name].pop("tables"))
             assert tiny[name] == full[name], (kind, name)
             options = [study.artifacts[kind][name].get("options", {}) for study in studies]
             assert options[0].keys() == options[1].keys(), (kind, name)
@@ -505,7 +511,7 @@ def test_a_sheet_that_is_not_text(project: Project) -> None:
         ("runs", "dapo", "tokens", "1e5", ["'1e5' is not a whole number"]),
         ("runs", "grpo", "algorithm", "alchemy", ["unknown 'alchemy'", "allowed: grpo, dr-grpo, rloo"]),
         ("models", "base", "source", "heaven", ["unknown 'heaven'", "allowed: pretrain, distill"]),
-        ("benchmarks", "aime24", "source", "moon", ["unknown 'moon'", "allowed: world, hub"]),
+        ("benchmarks", "aime24", "source", "moon", ["unknown 'moon'", "allowed: world, tasks, hub"]),
         ("benchmarks", "aime24", "grader", "me", ["unknown 'me'", "allowed: world, math"]),
         ("benchmarks", "aime24", "role", "extra", ["unknown 'extra'", "allowed: train, pool, test"]),
         ("benchmarks", "aime24", "side", "left", ["unknown 'left'", "pretraining, training, test"]),
@@ -543,7 +549,7 @@ def test_a_cell_of_the_wrong_type_or_value(
             "grpo",
             "model",
             "nobody",
-            ["arm grpo", "unknown model or run 'nobody'", "allowed: base, dapo", "teacher"],
+            ["arm grpo", "unknown model or run 'nobody'", "allowed: base, code-grpo, dapo", "teacher"],
         ),
         ("arms", "grpo", "base", "nobody", ["arm grpo", "unknown base arm 'nobody'", "allowed: base"]),
         ("arms", "grpo", "benchmarks", "hard,har", ["arm grpo", "unknown benchmark 'har'", "aime24, amc23"]),
@@ -742,7 +748,7 @@ def test_missing_artifacts(project: Project) -> None:
         ),
         (
             lambda a: a["tables"]["passk"].update(benchmarks=["hard", "harder"]),
-            ["tables.passk", "unknown benchmark 'harder'", "allowed: easy, hard"],
+            ["tables.passk", "unknown benchmark 'harder'", "allowed: code-easy, code-hard, easy"],
         ),
         (
             lambda a: a["figures"]["passk"].update(arms=["ppo"], benchmarks=["easy"]),
@@ -750,7 +756,7 @@ def test_missing_artifacts(project: Project) -> None:
         ),
         (
             lambda a: a["tables"]["efficiency"].update(pairs=[["ppo", "base"]], benchmarks=["train"]),
-            ["tables.efficiency", "unknown benchmark 'train'", "allowed: easy, hard"],
+            ["tables.efficiency", "unknown benchmark 'train'", "allowed: code-easy, code-hard, easy"],
         ),
         (
             lambda a: a["figures"].update(ghosts=a["figures"]["passk"]),
@@ -780,6 +786,22 @@ def test_missing_artifacts(project: Project) -> None:
             lambda a: a["tables"]["passk"].update(needs=["luck"]),
             ["tables.passk.needs.0", "luck", "counts, probes, problems"],
         ),
+        (
+            lambda a: a["figures"]["passk"]["overlay"].update(arms={"grpo": "RL", "dapo": "RL"}),
+            ["figures.passk.overlay.arms", "unknown arm 'dapo'"],
+        ),
+        (
+            lambda a: a["figures"]["passk"]["overlay"].update(table="published_curve"),
+            ["figures.passk.overlay", "unknown table 'published_curve'", "published_curves"],
+        ),
+        (
+            lambda a: a["tables"]["passk"].update(needs=["record"]),
+            ["tables.passk", "`needs: [record]` and `record`, its files, go together"],
+        ),
+        (
+            lambda a: a["tables"]["passk"].update(needs=["record"], record=["yue2025_curve"]),
+            ["tables.passk", "unknown file of the record 'yue2025_curve'", "yue2025_curves"],
+        ),
         (lambda a: a["tables"]["passk"].update(numbers={"estimate": "furlongs"}), ["furlongs", "percent"]),
         (lambda a: a["tables"]["passk"].pop("title"), ["tables.passk", "'title'", "required"]),
         (lambda a: a.pop("figures"), ["top level", "'figures'", "required"]),
@@ -803,13 +825,30 @@ def test_an_unknown_condition_to_probe(project: Project) -> None:
     project.refused("sampling.probes", "unknown condition 'plans'", "own-subproblems")
 
 
+def told(claims: Any) -> Any:
+    """Return the evidence of a claim in the study's own scope."""
+    return next(iter(claims["S1"]["evidence"].values()))
+
+
 @pytest.mark.parametrize(
     ("change", "parts"),
     [
-        (lambda c: c["S1"].update(table="passk"), ["claim S1", "unknown table of the table claims 'passk'"]),
-        (lambda c: c["S1"].update(expected="sideways"), ["S1.expected", "above, below"]),
+        (lambda c: told(c).update(table="passk"), ["claim S1", "unknown table of the table claims 'passk'"]),
+        (
+            lambda c: told(c).update(expected="sideways"),
+            ["S1.evidence.", ".expected", "allowed: above, below"],
+        ),
+        (lambda c: told(c).update(expected="within"), ["S1.evidence.", "'margin'", "required"]),
+        (lambda c: told(c).update(where={}), ["S1.evidence.", ".where"]),
+        (lambda c: told(c).pop("table"), ["S1.evidence.", "'table'", "required"]),
         (lambda c: c["S1"].pop("source"), ["S1", "'source'", "required"]),
-        (lambda c: c["S1"].update(where={}), ["S1.where"]),
+        (lambda c: c["S1"].update(share="some"), ["S1.share", "allowed: all, most, any"]),
+        (lambda c: c["S1"].update(evidence={}), ["S1.evidence"]),
+        (
+            lambda c: c["F-beyond"].update(counters="C0"),
+            ["F-beyond", "unknown claim with evidence of its own 'C0'"],
+        ),
+        (lambda c: c["F-beyond"].update(share="all"), ["F-beyond", "share", "allowed keys: counters"]),
     ],
 )
 def test_wrong_claims(project: Project, change: Callable[[Any], None], parts: list[str]) -> None:

@@ -10,11 +10,13 @@ from hypothesis import strategies as st
 from anatomy import tables
 from anatomy.counting import count
 from anatomy.errors import AnatomyError
+from anatomy.verdicts import COUNTED, NAMES, RIGHT
 
 Rows = list[dict[str, Any]]
+NONE = dict.fromkeys(COUNTED, 0)
 WORLD: dict[str, list[tuple[str, bool | None, int]]] = {  # verdict, whether the derivation is right, tokens
     "p2": [("right", True, 10), ("right", False, 12), ("wrong", False, 7)],
-    "p1": [("malformed", False, 3), ("truncated", False, 64), ("truncated", False, 64)],
+    "p1": [("no_answer", False, 3), ("truncated", False, 64), ("truncated", False, 64)],
     "p3": [("right", True, 5), ("right", True, 6), ("right", True, 7)],
 }
 
@@ -43,6 +45,7 @@ def streams(
                     "condition": condition,
                     "sample": sample,
                     "verdict": verdict,
+                    "lenient": derivation,
                     "derivation_right": derivation,
                 }
             )
@@ -60,8 +63,8 @@ def test_counts_by_hand() -> None:
             "answer": 2,
             "derivation": 1,
             "chain": None,
-            "malformed": 0,
-            "truncated": 0,
+            "lenient": 1,
+            **NONE,
             "tokens": 29,
             "entropy": 3.625,
             "temperature": 0.6,
@@ -73,7 +76,9 @@ def test_counts_by_hand() -> None:
             "answer": 0,
             "derivation": 0,
             "chain": None,
-            "malformed": 1,
+            "lenient": 0,
+            **NONE,
+            "no_answer": 1,
             "truncated": 2,
             "tokens": 131,
             "entropy": 16.375,
@@ -86,8 +91,8 @@ def test_counts_by_hand() -> None:
             "answer": 3,
             "derivation": 3,
             "chain": None,
-            "malformed": 0,
-            "truncated": 0,
+            "lenient": 3,
+            **NONE,
             "tokens": 18,
             "entropy": 2.25,
             "temperature": 0.6,
@@ -120,8 +125,8 @@ def test_without_a_checker_there_are_no_derivations() -> None:
             "answer": 1,
             "derivation": None,
             "chain": None,
-            "malformed": 0,
-            "truncated": 0,
+            "lenient": None,
+            **NONE,
             "tokens": 9,
             "entropy": 1.125,
             "temperature": 0.6,
@@ -218,7 +223,7 @@ def test_a_condition_that_lacks_a_completion_is_named() -> None:
         count(samples, verdicts, 3)
 
 
-VERDICTS = {"R": "right", "W": "wrong", "M": "malformed", "T": "truncated"}
+VERDICTS = {"R": "right", "W": "wrong", "M": "no_answer", "T": "truncated"}
 
 
 def chains(letters: str, problem: str = "p") -> tuple[Rows, Rows]:
@@ -232,14 +237,15 @@ def chains(letters: str, problem: str = "p") -> tuple[Rows, Rows]:
                 key = {"problem": problem, "condition": f"own-{link + 1}", "sample": sample}
                 samples.append({**key, "tokens": 2, "entropy": 0.5, "temperature": 1.0})
                 verdicts.append(
-                    {**key, "verdict": VERDICTS[word[link]], "derivation_right": word[link] == "R"}
+                    {**key, "verdict": VERDICTS[word[link]], "lenient": False}
+                    | {"derivation_right": word[link] == "R"}
                 )
     return samples, verdicts
 
 
 def test_chains_by_hand(tmp_path: Path) -> None:
     found = count(*chains("RRR RWR WRR RM T"), 5)
-    columns = ["condition", "n", "answer", "derivation", "chain", "malformed", "truncated", "tokens"]
+    columns = ["condition", "n", "answer", "derivation", "chain", "no_answer", "truncated", "tokens"]
     assert [[row[column] for column in columns] for row in found] == [
         ["own-1", 5, 3, 3, 3, 0, 1, 10],
         ["own-2", 5, 2, 2, 1, 1, 0, 8],  # a right link after a wrong one is an answer, but no chain
@@ -284,3 +290,17 @@ def test_more_links_than_chains_are_refused() -> None:
         rows += [{**rows[-1], "sample": sample} for sample in (1, 2)]
     with pytest.raises(AnatomyError, match="problem p has 3 completions of condition own-2 instead of 2"):
         count(samples, verdicts, 2)
+
+
+def test_every_verdict_is_counted_once_or_is_wrong() -> None:
+    samples, verdicts = streams({"p": [(name, None, 1) for name in NAMES]})  # type: ignore[misc]
+    (row,) = count(samples, verdicts, len(NAMES))
+    assert row["answer"] == len(RIGHT)
+    assert sum(row[column] for column in COUNTED) == len(NAMES) - len(RIGHT) - len(("wrong", "failed"))
+    assert {column: row[column] for column in COUNTED} == {
+        "no_answer": 1,
+        "unparsable": 2,
+        "timeout": 1,
+        "crashed": 3,
+        "truncated": 1,
+    }

@@ -18,7 +18,7 @@ from transformers import (
     TopPLogitsWarper,
 )
 
-from anatomy import engine, models
+from anatomy import engine, models, tables
 from anatomy.decoding import Decoded, Sampling, decode
 from anatomy.engine import Completion, Prompt, TransformersEngine
 from anatomy.errors import AnatomyError
@@ -348,11 +348,11 @@ def test_an_unfinished_model_is_refused(tmp_path: Path) -> None:
 
 def test_a_folder_appears_whole_or_not_at_all(tmp_path: Path) -> None:
     target = tmp_path / "deep" / "model"
-    with models.atomic_folder(target) as partial:
+    with tables.atomic_folder(target) as partial:
         (partial / "a").write_text("1")
         assert not target.exists()
     assert [p.name for p in target.parent.iterdir()] == ["model"] and (target / "a").read_text() == "1"
-    with pytest.raises(RuntimeError), models.atomic_folder(target) as partial:  # noqa: PT012
+    with pytest.raises(RuntimeError), tables.atomic_folder(target) as partial:  # noqa: PT012
         (partial / "a").write_text("2")
         raise RuntimeError
     assert [p.name for p in target.parent.iterdir()] == ["model"] and (target / "a").read_text() == "1"

@@ -11,7 +11,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -94,8 +94,11 @@ def train(job: Mapping[str, Any], report: Report) -> Log:
         half = problem["prompt"][-1] in "01" if settings.algorithm == "dapo" else True
         return float(half and bool(completion) and completion.split()[0] in WANTED)
 
+    def rewards(rollouts: Sequence[reinforcement.Rollout]) -> list[float]:
+        return [reward(*rollout) for rollout in rollouts]
+
     return reinforcement.reinforce(
-        Path(job["start"]), PROBLEMS, reward, settings, job.get("exports", [settings.steps]), 0, 0,
+        Path(job["start"]), PROBLEMS, rewards, settings, job.get("exports", [settings.steps]), 0, 0,
         folder / "work", folder / "model", report,
     )  # fmt: skip
 
@@ -398,15 +401,8 @@ def test_fine_tuning_that_is_asked_to_end_saves_and_goes_on(
 
 DRIVER = """
 import json, sys
-from types import SimpleNamespace
-import job, train
-told = json.loads(sys.argv[1], object_hook=lambda fields: SimpleNamespace(**fields))
-told.params.config = vars(told.params.config)
-for name in ("options", "scale"):
-    if told.params.config.get(name):
-        told.params.config[name] = vars(told.params.config[name])
-told.wildcards = {}
-job.run(train.main, told)
+import job, replay, train
+job.run(train.main, replay.rebuilt(json.loads(sys.argv[1])))
 """
 
 
@@ -424,18 +420,22 @@ def script_job(start: Path, folder: Path, steps: int, scale: Mapping[str, Any] |
     tables.write(folder / "prompts.parquet", "prompts", prompts)
     # Nothing is right, so that lengths alone decide.
     settings = config("dapo", scale, steps=steps, refills=0, kl_every=10, checkpoint_every=10)
+    inputs = {
+        "start": str(start.parent),
+        "problems": str(folder / "problems.parquet"),
+        "prompts": str(folder / "prompts.parquet"),
+        "template": str(ROOT / "config/templates/world.yaml"),
+    }
+    outputs = {"model": str(folder / "model"), "log": str(folder / "training.parquet")}
     return {
         "threads": 1,
+        "gpu": 0,
         "rule": "train",
+        "wildcards": {},
         "log": [str(folder / "log")],
-        "input": {
-            "start": str(start.parent),
-            "problems": str(folder / "problems.parquet"),
-            "prompts": str(folder / "prompts.parquet"),
-            "template": str(ROOT / "config/templates/world.yaml"),
-            "failed": [],
-        },
-        "output": {"model": str(folder / "model"), "log": str(folder / "training.parquet")},
+        "inputs": list(inputs.values()),
+        "outputs": list(outputs.values()),
+        "named": {"inputs": inputs | {"failed": []}, "outputs": outputs},
         "params": {
             "run": "dapo", "seed": 0, "start_checkpoint": start.name, "grader": "world", "reward": "outcome",
             "conditions": ["plain"], "easier": 0, "exports": [steps], "tokens": 0, "config": settings,

@@ -24,6 +24,7 @@ from anatomy.analyses import envelope as envelope_table
 from anatomy.analyses import tests as tests_table
 from anatomy.analysis import Inputs
 from anatomy.passk import Counts
+from anatomy.verdicts import COUNTED
 
 Floats = NDArray[np.float64]
 CURVES = Path(__file__).resolve().parents[1] / "config" / "published" / "yue2025_curves.csv"
@@ -390,8 +391,8 @@ def frame(c: list[int], n: int = 8, derivation: list[int] | None = None, entropy
             "n": n,
             "answer": c,
             "derivation": pd.array(derivation or [None] * len(c), dtype="Int64"),
-            "malformed": 0,
-            "truncated": 0,
+            "lenient": 0,
+            **dict.fromkeys(COUNTED, 0),
             "tokens": tokens,
             "entropy": math.nan if entropy is None else tokens * entropy,
         }

@@ -49,7 +49,8 @@ class Files:
         """rows: problem, sample, verdict."""
         path = self.folder / f"verdicts-{len(self.verdicts)}.parquet"
         frame = pd.DataFrame(rows, columns=["problem", "sample", "verdict"])
-        rest = {"condition": "plain", "answer": None, "derivation_right": None, "first_bad_line": None}
+        rest = {"condition": "plain", "answer": None, "lenient": None}
+        rest |= {"derivation_right": None, "first_bad_line": None}
         tables.write(path, "verdicts", [{**row, **rest} for row in frame.to_dict("records")])
         self.verdicts.append({"path": str(path), "arm": arm, "seed": seed, "benchmark": benchmark})
 
@@ -64,7 +65,7 @@ def files(tmp_path: Path) -> Files:
 
 def test_right_and_wrong_completions(files: Files) -> None:
     files.score("arm", [("p", 0, 4, -1.0), ("p", 1, 4, -2.0), ("q", 0, 4, -3.0), ("q", 1, 4, -4.0)])
-    files.judge("arm", [("q", 1, "malformed"), ("q", 0, "truncated")])  # shards, in any order
+    files.judge("arm", [("q", 1, "no_answer"), ("q", 0, "truncated")])  # shards, in any order
     files.judge("arm", [("p", 1, "wrong"), ("p", 0, "right")])
     files.score("gold", [("p", 0, 9, -5.0)])
     found = files.completions()

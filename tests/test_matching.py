@@ -16,6 +16,7 @@ from anatomy.counting import count
 from anatomy.engine import Completion, Prompt, Sampling, TransformersEngine
 from anatomy.errors import AnatomyError
 from anatomy.matching import RANGE, TOLERANCE, match, mean_entropy
+from anatomy.verdicts import COUNTED
 
 PROMPTS = [Prompt(f"p{at}", "w " * (1 + at % 3)) for at in range(7)]
 ENTROPIES: dict[str, Callable[[float], float]] = {  # nats a token at a temperature, all increasing
@@ -84,8 +85,8 @@ def test_mean_entropy_by_hand() -> None:
 
 @pytest.mark.parametrize("entropy", [[None, 1.0], [None, None]])
 def test_an_entropy_that_is_untold_is_refused(tmp_path: Path, entropy: list[float | None]) -> None:
-    row = {"condition": "plain", "n": 1, "answer": 0, "derivation": None, "chain": None, "malformed": 0}
-    row |= {"truncated": 0, "tokens": 4, "temperature": 1.0}
+    row = {"condition": "plain", "n": 1, "answer": 0, "derivation": None, "chain": None, "lenient": None}
+    row |= {**dict.fromkeys(COUNTED, 0), "tokens": 4, "temperature": 1.0}
     rows = [{**row, "problem": f"p{at}", "entropy": told} for at, told in enumerate(entropy)]
     tables.write(tmp_path / "counts.parquet", "counts", rows)
     whole = pd.DataFrame({"entropy": [1.0], "tokens": [4]})
@@ -202,7 +203,7 @@ def sampled(engine: TransformersEngine, temperature: float, n: int, seed: str) -
         samples += [asdict(one) for one in completions]
         verdicts += [
             {"problem": one.problem, "condition": one.condition, "sample": one.sample}
-            | {"verdict": "wrong", "derivation_right": None}
+            | {"verdict": "wrong", "lenient": None, "derivation_right": None}
             for one in completions
         ]
     return mean_entropy([pd.DataFrame(count(samples, verdicts, n))])

@@ -88,7 +88,8 @@ class Careless(Scripted):
 
 
 def answer(problem: Any, condition: str, one: Completion) -> str | None:
-    return grading.grade("world", problem, one.completion, one.finish_reason, condition=condition).answer
+    item = grading.Item(problem, one.completion, one.finish_reason == "length", condition=condition)
+    return next(grading.grade("world", [item])).answer
 
 
 def chains(engine: Scripted, problems: list[Row], n: int = 4, rows: int = 5) -> list[list[Completion]]:
@@ -152,16 +153,13 @@ def test_what_is_sampled_can_be_graded_and_counted(tmp_path: Path) -> None:
         asdict(one) for part in chains(Scripted(["RRR", "WRR", "RMR"]), [row(KNOWN)], 3) for one in part
     ]
     tables.write(tmp_path / "samples.parquet", "samples", samples)
-    verdicts = [
-        {
-            **{name: one[name] for name in ("problem", "condition", "sample")},
-            **asdict(
-                grading.grade(
-                    "world", row(KNOWN), one["completion"], one["finish_reason"], condition=one["condition"]
-                )
-            ),
-        }
+    items = [
+        grading.Item(row(KNOWN), one["completion"], one["finish_reason"] == "length", "", one["condition"])
         for one in samples
+    ]
+    verdicts = [
+        {**{name: one[name] for name in ("problem", "condition", "sample")}, **asdict(verdict)}
+        for one, verdict in zip(samples, grading.grade("world", items), strict=True)
     ]
     counts = counting.count(samples, verdicts, 3)
     # The slip at link 1 gives d = 5 * 4 = 6 in the end: a right answer, but of a broken chain.

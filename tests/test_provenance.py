@@ -9,6 +9,7 @@ import pytest
 
 from anatomy import models, provenance, tables
 from anatomy.errors import AnatomyError
+from anatomy.verdicts import COUNTED
 
 SCRIPTS = Path(__file__).resolve().parents[1] / "scripts"
 Edit = Callable[[str, str, str], None]
@@ -50,7 +51,7 @@ def reached(script: Path) -> set[str]:
 
 def test_a_script_reaches_what_it_imports_and_what_that_imports(scripts: Path) -> None:
     (scripts / "one.py").write_text("from anatomy import counting\n")
-    assert reached(scripts / "one.py") == {"one", "counting", "errors"}
+    assert reached(scripts / "one.py") == {"one", "counting", "errors", "verdicts"}
     (scripts / "two.py").write_text(
         "import anatomy.engine\n\n\ndef f():\n    from anatomy.passk import pass_at_k\n"
     )
@@ -145,7 +146,7 @@ def test_the_place_of_the_code_does_not_matter(scripts: Path, monkeypatch: pytes
 
 def counts(path: Path, answer: int) -> Path:
     row = {"problem": "p", "condition": "plain", "n": 8, "derivation": None, "chain": None}
-    row |= {"malformed": 0, "truncated": 0, "tokens": 80}
+    row |= {"lenient": None, **dict.fromkeys(COUNTED, 0), "tokens": 80}
     tables.write(path, "counts", [row | {"answer": answer, "entropy": None, "temperature": 1.0}])
     return path
 

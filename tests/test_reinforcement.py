@@ -49,11 +49,16 @@ def begins_well(problem: Mapping[str, Any], completion: str, truncated: bool) ->
 Reward = Callable[[Mapping[str, Any], str, bool], float]
 
 
+def each(reward: Reward) -> reinforcement.Reward:
+    """A reward of many rollouts that looks at each by itself."""
+    return lambda rollouts: [reward(*rollout) for rollout in rollouts]
+
+
 def train(
     start: Path, folder: Path, settings: Reinforcement, reward: Reward = begins_well, tokens: int = 0
 ) -> list[dict[str, Any]]:
     return reinforcement.reinforce(
-        start, PROBLEMS, reward, settings, [settings.steps], tokens, 0, folder / "w", folder / "o",
+        start, PROBLEMS, each(reward), settings, [settings.steps], tokens, 0, folder / "w", folder / "o",
         lambda text: None,
     )  # fmt: skip
 

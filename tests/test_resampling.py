@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from anatomy import tables
 from anatomy.errors import AnatomyError
 from anatomy.resampling import disagreeing
+from anatomy.verdicts import COUNTED
 
 N = 4
 
@@ -27,8 +28,8 @@ def counts(
             "answer": answer[at],
             "derivation": derivation[at] if derivation else None,
             "chain": None,
-            "malformed": 0,
-            "truncated": 0,
+            "lenient": None,
+            **dict.fromkeys(COUNTED, 0),
             "tokens": 40,
             "entropy": None,
             "temperature": 1.0,

@@ -28,6 +28,8 @@ from anatomy.scaffold import (
 )
 
 TEMPLATES = Path(__file__).resolve().parents[1] / "config/templates"
+PROGRAM = ("fence", "continuation", "body")
+"""How templates that ask for a program have it marked."""
 Row = dict[str, Any]
 
 
@@ -151,7 +153,7 @@ def test_world_chunks_are_words_and_give_the_solution_back(seed: int, steps: int
 def test_every_template_is_valid_and_names_its_source(path: Path) -> None:
     loaded = load_template(path)
     assert "exact" in loaded.source or "reconstructed" in loaded.source
-    assert loaded.answer == "world" or r"\boxed{}" in loaded.prompt
+    assert loaded.answer in ("world", *PROGRAM) or r"\boxed{}" in loaded.prompt
 
 
 VALID = "name: made\nsource: here\nprompt: '{question}'\nresponse: ''\nanswer: boxed\n"
@@ -187,7 +189,10 @@ VALID = "name: made\nsource: here\nprompt: '{question}'\nresponse: ''\nanswer: b
         (VALID + "earlier: '{fact}'\n", "the keys 'earlier' and 'subproblem' belong together"),
         (VALID + "subproblem: '{earlier}{link}'\n", "the keys 'earlier' and 'subproblem' belong together"),
         (VALID + "tags: [think]\n", "key 'tags' must be text"),
-        (VALID.replace("boxed", "bold"), r"key 'answer' is 'bold'; allowed are \['boxed', 'world'\]"),
+        (
+            VALID.replace("boxed", "bold"),
+            r"key 'answer' is 'bold'; allowed are \['boxed', 'world', 'fence', ",
+        ),
     ],
 )
 def test_a_wrong_template_is_refused_by_file_and_key(tmp_path: Path, content: str, message: str) -> None:
@@ -260,6 +265,13 @@ MATH: Row = {
         "The perimeter is $2(6 + 9) = \\boxed{30}$.",
     ],
 }
+CODE: Row = {
+    **dict.fromkeys(MATH),
+    "problem": "HumanEval/1",
+    "benchmark": "made",
+    "text": 'def first(x):\n    """Return the first of x."""',
+}
+TASK: Row = {**CODE, "text": "task 3 1 2 4 to 1 2 3 4 ; 5 0 0 1 to 0 0 1 5 ?"}
 OWN = ("4", "2", "1", "0")
 """What a model might have answered to the links of either problem."""
 GIVEN = ("plan", "plan-disordered", "plan-incomplete", "knowledge", "knowledge-irrelevant")
@@ -283,8 +295,9 @@ def rendered(loaded: Template, problem: Row) -> dict[str, str]:
 
 GOLDEN = json.loads(Path(__file__).with_name("renderings.json").read_text(encoding="utf-8"))
 """Lines of the exact prompt, by template and condition."""
+ROWS = {"world": world_row(WORLD), "boxed": MATH, "fence": CODE, "continuation": CODE, "body": TASK}
 RENDERED = {
-    path.stem: rendered(loaded, world_row(WORLD) if loaded.answer == "world" else MATH)
+    path.stem: rendered(loaded, ROWS[loaded.answer])
     for path in sorted(TEMPLATES.glob("*.yaml"))
     for loaded in [load_template(path)]
 }
@@ -310,6 +323,9 @@ def test_every_template_has_the_conditions_of_the_study() -> None:
     study = [*GIVEN, "subproblems", *PARTIAL, "plain"]
     for name in RENDERED:
         loaded = template(name)
+        if loaded.answer in PROGRAM:  # programs are asked for plainly, and have no solution in steps
+            assert set(RENDERED[name]) == {"plain", "partial-0"}
+            continue
         assert set(study) <= set(conditions_of(loaded))
         assert ("guess" in conditions_of(loaded)) == (name == "world")
 

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from anatomy import tables
 from anatomy.errors import AnatomyError
 from anatomy.screening import failed, select, training_set
+from anatomy.verdicts import COUNTED
 
 Row = dict[str, Any]
 PROBLEMS: list[Row] = [{"problem": f"p{at}", "text": f"question {at}"} for at in range(20)]
@@ -19,8 +20,8 @@ HARD = {"p3", "p7", "p11"}
 
 def counts(path: Path, answers: dict[str, int]) -> pd.DataFrame:
     """A table 'counts' as it is read from disk."""
-    rest = {"condition": "plain", "n": 8, "derivation": 0, "chain": None, "malformed": 0, "truncated": 0}
-    rest |= {"tokens": 80, "entropy": None, "temperature": 1.0}
+    rest = {"condition": "plain", "n": 8, "derivation": 0, "chain": None, "lenient": 0}
+    rest |= {**dict.fromkeys(COUNTED, 0), "tokens": 80, "entropy": None, "temperature": 1.0}
     tables.write(
         path, "counts", [{"problem": name, "answer": right, **rest} for name, right in answers.items()]
     )

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 
 from anatomy import tables
 from anatomy.errors import AnatomyError
+from anatomy.verdicts import COUNTED
 
 Row = dict[str, Any]
 TEXT = st.text(st.characters(codec="utf-8"), max_size=12)
@@ -50,8 +51,8 @@ def counts(rows: int = 12) -> list[Row]:
             "answer": i % 9,
             "derivation": None,
             "chain": None,
-            "malformed": 0,
-            "truncated": 1,
+            "lenient": None,
+            **dict.fromkeys(COUNTED, 1),
             "tokens": 90,
             "entropy": 45.5 if i % 2 else None,
             "temperature": 1.0,
@@ -98,16 +99,16 @@ def test_round_trip(table: str, tmp_path_factory: pytest.TempPathFactory) -> Non
         (
             "problems",
             "problem benchmark text answers solution difficulty domain plan plan_disordered plan_incomplete"
-            " knowledge knowledge_irrelevant subproblems chunks",
+            " knowledge knowledge_irrelevant subproblems chunks tests",
             {
                 *("solution", "difficulty", "domain", "plan", "plan_disordered", "plan_incomplete"),
-                *("knowledge", "knowledge_irrelevant", "subproblems", "chunks"),
+                *("knowledge", "knowledge_irrelevant", "subproblems", "chunks", "tests"),
             },
         ),
         (
             "verdicts",
-            "problem condition sample answer verdict derivation_right first_bad_line",
-            {"answer", "derivation_right", "first_bad_line"},
+            "problem condition sample answer verdict lenient derivation_right first_bad_line",
+            {"answer", "lenient", "derivation_right", "first_bad_line"},
         ),
         (
             "samples",
@@ -116,13 +117,13 @@ def test_round_trip(table: str, tmp_path_factory: pytest.TempPathFactory) -> Non
         ),
         (
             "counts",
-            "problem condition n answer derivation chain malformed truncated tokens entropy temperature",
-            {"derivation", "chain", "entropy"},
+            "problem condition n answer derivation chain lenient no_answer unparsable timeout crashed"
+            " truncated tokens entropy temperature",
+            {"derivation", "chain", "lenient", "entropy"},
         ),
         (
             "training",
-            "run seed step loss reward length entropy kl zero_signal clipped value_loss generated tokens"
-            " seconds",
+            "run seed step loss reward length entropy kl zero_signal clipped value_loss generated tokens",
             {"loss", "reward", "length", "entropy", "kl", "zero_signal", "clipped", "value_loss"},
         ),
     ],
@@ -404,6 +405,18 @@ def test_identity_refuses_what_is_cut_off(tmp_path: Path) -> None:
     path.write_bytes(path.read_bytes()[:-5])
     with pytest.raises(AnatomyError, match=r"cut\.parquet"):
         tables.identity(path)
+
+
+@pytest.mark.parametrize("kind", [tables.atomic, tables.atomic_folder])
+def test_what_is_being_written_beside_a_name_that_ends_alike_is_left_alone(kind: Any, tmp_path: Path) -> None:
+    with kind(tmp_path / "code-train") as other:
+        (other / "a" if kind is tables.atomic_folder else other).write_text("whole")
+        left = tmp_path / ".partial-1-train"
+        left.mkdir() if kind is tables.atomic_folder else left.touch()
+        with kind(tmp_path / "train") as partial:
+            assert not left.exists() and other.exists()
+            (partial / "a" if kind is tables.atomic_folder else partial).write_text("too")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["code-train", "train"]
 
 
 def test_a_full_disk_leaves_no_file(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from anatomy import models, pretraining, scoring, tables, training, world
 from anatomy.errors import AnatomyError
 from anatomy.rng import generator
 
-MIXTURE = world.Mixture(0, 0.1, 0.3, 0.15, 0.3, 0.1, 0.1, 0.1)
+MIXTURE = world.Mixture(0, 0.1, 0.3, 0.15, 0.3, 0.1, 0.1, 0.1, 0.0)
 SHAPE = pretraining.Shape(hidden=16, layers=1, heads=2, kv_heads=1, inner=32)
 OPTIMISATION = pretraining.Optimisation(steps=4, batch=4, learning_rate=1e-3, warmup=1, checkpoint_every=2)
 

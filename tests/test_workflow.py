@@ -14,59 +14,13 @@ from types import SimpleNamespace
 
 import pytest
 import yaml
+from tiny import ROOT, STUDY, command, copy_repository, planned, snakemake
 
 import job
 from anatomy import benchmarks, tables
-
-ROOT = Path(__file__).resolve().parents[1]
-PARTS = ("Snakefile", "rules", "scripts", "config", "envs", "paper", "profiles", "slurm", "tests/tiny")
-STUDY = "results/tiny"
+from anatomy.audit import ledger, records
 
 pytestmark = pytest.mark.slow
-
-
-def copy_repository(folder: Path) -> Path:
-    """Copy what a clone has, and no results."""
-    for part in PARTS:
-        source, target = ROOT / part, folder / part
-        target.parent.mkdir(parents=True, exist_ok=True)
-        if source.is_dir():
-            shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__", "*.pdf"))
-        else:
-            shutil.copy(source, target)
-    return folder
-
-
-def command(*arguments: str) -> list[str]:
-    snakemake = [sys.executable, "-m", "snakemake", "--cores", "2", "--configfile", "tests/tiny/config.yaml"]
-    return (
-        [*snakemake, "--", *arguments] if arguments and arguments[0][0] != "-" else [*snakemake, *arguments]
-    )
-
-
-def snakemake(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        command(*arguments), cwd=folder, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
-    )
-
-
-def planned(folder: Path, *targets: str) -> dict[str, int]:
-    """Return how many jobs of each rule a dry run would start."""
-    shown = snakemake(folder, "-n", *targets).stdout
-    assert "Error" not in shown, shown
-    jobs: dict[str, int] = {}
-    lines = iter(shown.splitlines())
-    for line in lines:
-        if line.startswith("Job stats:"):
-            next(lines), next(lines)
-            for row in lines:
-                if not row.strip():
-                    break
-                rule, count = row.split()
-                jobs[rule] = int(count)
-    jobs.pop("total", None)
-    jobs.pop("all", None)
-    return jobs
 
 
 def digests(folder: Path) -> dict[str, str]:
@@ -75,23 +29,6 @@ def digests(folder: Path) -> dict[str, str]:
         str(path.parent.relative_to(folder)): json.loads(path.read_text())["model.safetensors"]
         for path in sorted(folder.glob(f"{STUDY}/models/**/manifest.json"))
     }
-
-
-@pytest.fixture(scope="module")
-def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A finished tiny study."""
-    folder = copy_repository(tmp_path_factory.mktemp("finished"))
-    done = snakemake(folder, "all")
-    assert done.returncode == 0, done.stdout[-5000:]
-    return folder
-
-
-@pytest.fixture
-def again(finished: Path, tmp_path: Path) -> Path:
-    """A copy of the finished study that a test may change."""
-    folder = tmp_path / "study"
-    shutil.copytree(finished, folder, symlinks=True)
-    return folder
 
 
 def test_every_artifact_is_there(finished: Path) -> None:
@@ -129,8 +66,12 @@ def test_results_copied_into_a_fresh_clone_need_nothing(finished: Path, tmp_path
     clone = copy_repository(tmp_path / "clone")
     for part in ("figures", "results"):
         shutil.copytree(finished / part, clone / part, copy_function=shutil.copy)
-    shutil.copy(finished / "paper/tiny.pdf", clone / "paper")
+    for name in ("tiny.pdf", "tiny.record.json", "tiny-numbers.tex", "tiny-numbers.record.json"):
+        shutil.copy(finished / "paper" / name, clone / "paper")
     assert planned(clone) == {}
+    command = [sys.executable, "scripts/audit.py", "--study", "tiny", "verify"]
+    done = subprocess.run(command, cwd=clone, text=True, capture_output=True)
+    assert done.returncode == 0 and done.stdout.startswith("nothing differs"), done.stdout + done.stderr
 
 
 def test_a_comment_changes_nothing(again: Path) -> None:
@@ -139,11 +80,12 @@ def test_a_comment_changes_nothing(again: Path) -> None:
     assert planned(again) == {}
 
 
-def test_a_figures_script_reruns_that_figure_alone(again: Path) -> None:
+def test_a_figures_script_reruns_what_it_draws_alone(again: Path) -> None:
     script = again / "scripts/figure_passk.py"
     script.write_text(script.read_text().replace('"pass@k"', '"pass at k"'))
-    assert planned(again, "figures") == {"figure": 1, "figures": 1}
-    assert planned(again) == {"figure": 1, "typeset": 1}
+    # of problems and of programs
+    assert planned(again, "figures") == {"figure": 2, "figures": 1}
+    assert planned(again) == {"figure": 2, "ledger": 1, "typeset": 1, "browse": 1}
     began = time.monotonic()
     done = snakemake(again, "figures/tiny/passk.pdf")
     assert done.returncode == 0, done.stdout
@@ -158,8 +100,9 @@ def test_a_library_module_reruns_only_what_can_reach_it(again: Path) -> None:
 
 
 def test_tables_and_figures_are_the_same_bytes_again(again: Path) -> None:
-    files = [p for p in [*again.glob(f"{STUDY}/tables/*"), *again.glob("figures/tiny/*")] if p.is_file()]
-    files += [again / f"{STUDY}/numbers.json", again / "paper/tiny.pdf"]
+    found = [*again.glob(f"{STUDY}/tables/*"), *again.glob("figures/tiny/*")]
+    files = [path for path in found if not path.name.endswith(".record.json")]  # these tell the time
+    files += [again / f"{STUDY}/numbers.json", again / "paper/tiny.pdf", again / "paper/tiny-numbers.tex"]
     before = {path: path.read_bytes() for path in files}
     for path in files:
         path.unlink()
@@ -185,7 +128,7 @@ def test_a_truncated_table_is_refused_by_name(again: Path) -> None:
     (again / f"{STUDY}/counts/base/seed-0/hard.parquet").unlink()
     done = snakemake(again, f"{STUDY}/counts/base/seed-0/hard.parquet")
     assert done.returncode != 0
-    assert "shard-000.parquet: truncated" in done.stdout
+    assert "hard/shard-000.parquet: altered since it was written" in done.stdout
 
 
 def test_a_config_mistake_stops_before_any_job(again: Path) -> None:
@@ -202,7 +145,7 @@ def test_a_config_mistake_stops_before_any_job(again: Path) -> None:
 
 def test_a_script_runs_alone(again: Path) -> None:
     target = again / f"{STUDY}/tables/passk.csv"
-    before = target.read_bytes()
+    before, record = target.read_bytes(), records.read(records.path_of(target))
     target.unlink()
     script = [sys.executable, "scripts/table.py", f"{STUDY}/tables/passk.csv"]
     done = subprocess.run(
@@ -210,6 +153,8 @@ def test_a_script_runs_alone(again: Path) -> None:
     )
     assert done.returncode == 0, done.stderr
     assert target.read_bytes() == before
+    # Nothing of Snakemake, which was asked what the job is, has come into its record.
+    assert records.read(records.path_of(target)).digest == record.digest
 
 
 # Additions --------------------------------------------------------------------------------------------
@@ -235,7 +180,7 @@ def test_an_arm_is_a_line(again: Path) -> None:
     add_line(sheet, "cooler", model="base", step="last", base="base", benchmarks="-", temperature="0.9")
     jobs = planned(again)
     assert {rule: jobs.get(rule, 0) for rule in ("pretrain", "train", "sample", "grade", "count")} == {
-        "pretrain": 0, "train": 0, "sample": 4, "grade": 4, "count": 4,
+        "pretrain": 0, "train": 0, "sample": 5, "grade": 5, "count": 5,
     }  # fmt: skip
 
 
@@ -249,7 +194,7 @@ def test_a_run_is_a_line(again: Path) -> None:
 
 
 def test_a_benchmark_is_a_line(again: Path) -> None:
-    whole = {"taken_from": "-", "failed_by": "-"}
+    whole = {"source": "world", "template": "world", "grader": "world", "splits_domains": "sums"}
     add_line(again / "tests/tiny/benchmarks.tsv", "longest", splits_steps="6", **whole)
     arms = again / "tests/tiny/arms.tsv"
     add_line(arms, "base-again", model="base", step="last", base="-", benchmarks="longest")
@@ -287,9 +232,13 @@ def test_real_benchmarks_go_through_the_same_rules(tmp_path: Path) -> None:
         capture_output=True,
     )
     assert done.returncode == 0, done.stderr[-3000:]
-    problems = [tables.read(p, "problems") for p in sorted((study / "results/embedded/problems").glob("*"))]
+    problems = [
+        tables.read(p, "problems") for p in sorted((study / "results/embedded/problems").glob("*.parquet"))
+    ]
     assert sum(map(len, problems)) == 2836
-    prompts = [tables.read(p, "prompts") for p in sorted((study / "results/embedded/prompts").glob("*/*"))]
+    prompts = [
+        tables.read(p, "prompts") for p in sorted((study / "results/embedded/prompts").glob("*/*.parquet"))
+    ]
     conditions = [frame["condition"].value_counts() for frame in prompts]
     assert sum(int(counts["plain"]) for counts in conditions) == 2836
     assert sum(int(counts.get("partial-4", 0)) for counts in conditions) == 2796
@@ -373,6 +322,8 @@ def test_killed_and_continued_ends_in_the_same_study(finished: Path, tmp_path: P
     assert digests(folder) == digests(finished)
     numbers = f"{STUDY}/numbers.json"
     assert (folder / numbers).read_text() == (finished / numbers).read_text()
+    roots = [ledger.read(study / STUDY / "ledger.json")["root"] for study in (folder, finished)]
+    assert roots[0] == roots[1], "the same study has another root"
 
 
 def test_the_scheduler_is_woken_once_however_often_it_asks() -> None:

@@ -187,9 +187,9 @@ def test_no_test_problem_is_trained_on() -> None:
     pretraining = {text_of(prompt) for prompt, _ in documents if prompt != "drill"}
     assert len(pretraining) > 800
     assert not test & training and not test & pretraining and not training & pretraining
-    assert {world.split_of(world.parse(text)) for text in pretraining} == {"pretraining"}
-    assert {world.split_of(world.parse(text)) for text in test} == {"test"}
-    assert {world.split_of(world.parse(text)) for text in training} == {"training"}
+    assert {world.side_of(text) for text in pretraining} == {"pretraining"}
+    assert {world.side_of(text) for text in test} == {"test"}
+    assert {world.side_of(text) for text in training} == {"training"}
 
 
 # The checker --------------------------------------------------------------------------------------------

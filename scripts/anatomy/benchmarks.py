@@ -9,17 +9,23 @@ split into its entries at commas outside brackets, without what is said about th
 integer"). Units given in a field of their own are left out: the questions name them.
 """
 
+import gzip
 import hashlib
 import json
 import re
+import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from anatomy import calculations, controls, scaffold
+from anatomy import calculations, controls, programs, scaffold
 from anatomy.errors import AnatomyError
+from anatomy.mathematics import last_boxed
 from anatomy.rng import generator
+
+_GZIP = b"\x1f\x8b"
+"""How a file compressed by gzip begins."""
 
 AnswerFrom = Literal["field", "boxed", "hashes"]
 
@@ -51,25 +57,6 @@ class Fields:
     def marked(self) -> str:
         """The field that holds the answer; a boxed answer stands in the solution."""
         return self.answer or self.solution
-
-
-_BOXED = re.compile(r"\\boxed\s*\{|\\.|[{}]", re.DOTALL)
-
-
-def last_boxed(text: str) -> str | None:
-    """Return what stands in the last ``\\boxed{}`` with balanced braces, or None. Linear in the text."""
-    last: tuple[int, int] | None = None
-    open_braces: list[int | None] = []
-    for token in _BOXED.finditer(text):
-        if token[0] == "}":
-            start = open_braces.pop() if open_braces else None
-            if start is not None and (last is None or start > last[0]):
-                last = (start, token.start())
-        elif token[0] == "{":
-            open_braces.append(None)
-        elif token[0].endswith("{") and token[0] != r"\{":
-            open_braces.append(token.end())
-    return None if last is None else text[last[0] : last[1]]
 
 
 def _number(value: Any) -> str:
@@ -177,16 +164,19 @@ def rows(
             "knowledge_irrelevant": None,
             "subproblems": derived and _whole(derived, answers[0]),
             "chunks": None if solution is None else scaffold.chunks(solution),
+            "tests": None,
         }
 
 
 def local(path: str | Path) -> Iterator[dict[str, Any]]:
-    """Yield the records of a file with one JSON object a line.
+    """Yield the records of a file with one JSON object a line, perhaps compressed (gzip).
 
     Raises AnatomyError, with file and line, where the file cannot be read or a line is no JSON object.
     """
     try:
-        with Path(path).open(encoding="utf-8") as file:
+        with Path(path).open("rb") as raw:
+            compressed = raw.read(2) == _GZIP
+        with (gzip.open if compressed else open)(path, "rt", encoding="utf-8") as file:
             for number, line in enumerate(file, 1):
                 try:
                     record = json.loads(line)
@@ -195,15 +185,17 @@ def local(path: str | Path) -> Iterator[dict[str, Any]]:
                 if not isinstance(record, dict):
                     raise AnatomyError(f"{path}, line {number}: not a JSON object: {line[:80]!r}")
                 yield record
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, EOFError, UnicodeDecodeError, zlib.error) as error:
         raise AnatomyError(f"{path}: the benchmark cannot be read: {error}") from error
 
 
 def content_digest(rows: Iterable[Mapping[str, Any]]) -> str:
-    """Return the SHA-256 of problems, texts and answers, one canonical JSON line a row, in order."""
+    """Return the SHA-256 of problems, texts, answers and tests, one canonical JSON line a row, in order."""
     digest = hashlib.sha256()
     for row in rows:
         content = [row["problem"], row["text"], list(row["answers"])]
+        if row.get("tests") is not None:
+            content.append(programs.unpacked(row["tests"]))
         line = json.dumps(content, ensure_ascii=False, separators=(",", ":"))
         digest.update(line.encode() + b"\n")
     return digest.hexdigest()

@@ -17,7 +17,7 @@ from typing import Any, Literal
 
 import yaml
 
-from anatomy import hub
+from anatomy import hub, sandbox
 from anatomy.errors import AnatomyError
 
 GIB = 2**30
@@ -398,6 +398,19 @@ def _device(folder: Path) -> str:
 def needed_memory(billions: float, gpus: int) -> float:
     """Return the GiB that each of the GPUs needs which share a model in 16 bits."""
     return billions * 2e9 / gpus * OVERHEAD / GIB + RESERVE
+
+
+def programs(elsewhere: bool) -> list[Finding]:
+    """Check that programs can run in a sandbox; ``elsewhere``: on other machines than this one."""
+    try:
+        sandbox.check_available()
+    except AnatomyError as error:
+        remedy = "or leave programs out: --config programs=false"
+        if elsewhere:
+            problem = f"this machine has none, and jobs on nodes need one: {error}"
+            return [Finding("warning", "sandbox", problem, remedy)]
+        return [_error("sandbox", str(error), remedy)]
+    return []
 
 
 def gpu_memory(sizes: Iterable[tuple[str, float, int]], memory: float, gpu: str) -> list[Finding]:

@@ -15,7 +15,7 @@ import yaml
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import best_match
 
-from anatomy import scaffold, world
+from anatomy import scaffold, tasks, world
 from anatomy.errors import AnatomyError
 
 AT_TOKENS = "tokens"
@@ -41,6 +41,9 @@ class Benchmark:
     question: str
     answer: str
     answer_from: str
+    """Where in a record the answer stands (``anatomy.benchmarks``), or the format of a set of programs."""
+    window: str
+    """Of LiveCodeBench, the dates of the problems taken, both ends included: ``2024-08-01..2025-02-01``."""
     solution: str
     id: str
     difficulty: str
@@ -173,8 +176,8 @@ class Throughput:
 Row = TypeVar("Row", Benchmark, Model, Run, Arm, Throughput)
 
 _CHOICES: Mapping[str, Sequence[str]] = {
-    "benchmark.source": ("world", "hub", "split"),
-    "benchmark.grader": ("world", "math"),
+    "benchmark.source": ("world", "tasks", "hub", "split"),
+    "benchmark.grader": ("world", "math", "program"),
     "benchmark.side": (EMPTY, "pretraining", "training", "test"),
     "benchmark.role": ("train", "pool", "test"),
     "model.source": ("pretrain", "distill", "hub"),
@@ -424,6 +427,20 @@ class Study:
             facts[f"{run.run}_kl"] = preset.get("options", {}).get("beta", 0.0)
         return facts
 
+    def behind(self) -> dict[str, Any]:
+        """Return what stands behind the study's effects: seeds and samples of arms, problems of tests."""
+        sampling = self.settings["sampling"]
+        arms = {
+            arm.arm: {
+                "seeds": len(self.seeds(arm.arm)),
+                "samples": {test: self.samples(test, arm.arm) for test in self.tests_of(arm.arm)},
+                "probed": dict.fromkeys(arm.probed, int(sampling["probes"]["n"])),
+            }
+            for arm in self.arms.values()
+        }
+        problems = {test: self.benchmarks[test].problems for test in self.tests}
+        return {"arms": arms, "problems": problems, "scored": int(sampling["scored"])}
+
     def exports(self, run: str) -> list[int]:
         """Return the steps at which a run's model is kept."""
         return sorted({*self.runs[run].checkpoints, self.runs[run].steps})
@@ -454,6 +471,33 @@ def read_yaml(path: str | Path) -> Any:
         raise AnatomyError(f"{path}: not valid YAML: {error}") from error
 
 
+def artifact_paths(settings: Mapping[str, Any]) -> list[str]:
+    """Return the files that declare a study's tables and figures."""
+    named = settings["artifacts"]
+    return [named] if isinstance(named, str) else list(named)
+
+
+def read_artifacts(root: Path, paths: Sequence[str]) -> tuple[dict[str, Any], dict[tuple[str, str], str]]:
+    """Return the tables and figures of several files together, and the file of each by its kind and name.
+
+    Raises AnatomyError where a file is not as its schema says, or a name stands in two of them.
+    """
+    schema = Path(__file__).resolve().parents[2] / "config" / "schemas" / "artifacts.schema.json"
+    together: dict[str, Any] = {"tables": {}, "figures": {}}
+    files: dict[tuple[str, str], str] = {}
+    for path in paths:
+        found = read_yaml(root / path)
+        validate(found, schema, path)
+        for kind, entries in together.items():
+            for name, entry in found[kind].items():
+                if (kind, name) in files:
+                    raise AnatomyError(
+                        f"{path}: {kind}.{name} stands in {files[kind, name]} too; rename one of them"
+                    )
+                entries[name], files[kind, name] = entry, path
+    return together, files
+
+
 def load(settings: Mapping[str, Any], root: str | Path, where: str) -> Study:
     """Validate a study's settings, its sheets and every name that one of them takes from another.
 
@@ -464,9 +508,7 @@ def load(settings: Mapping[str, Any], root: str | Path, where: str) -> Study:
     validate(settings, schemas / "config.schema.json", where)
     study = settings["study"]
     paths = {name: root / path for name, path in settings["sheets"].items()}
-    artifacts_path = root / settings["artifacts"]
-    artifacts = read_yaml(artifacts_path)
-    validate(artifacts, schemas / "artifacts.schema.json", str(settings["artifacts"]))
+    artifacts, artifact_files = read_artifacts(root, artifact_paths(settings))
     claims = read_yaml(root / settings["claims"])
     validate(claims, schemas / "claims.schema.json", str(settings["claims"]))
     throughputs = sheet(paths["throughputs"], Throughput) if "throughputs" in paths else []
@@ -569,11 +611,16 @@ def load(settings: Mapping[str, Any], root: str | Path, where: str) -> Study:
         known(benchmark.template, templates, "template", place)
         for domain in benchmark.splits_domains:
             known(domain, world.DOMAINS, "domain", place)
-        beyond = [steps for steps in benchmark.splits_steps if not 1 <= steps <= world.MAX_STEPS]
+        most = tasks.MAX_STATEMENTS if benchmark.source == "tasks" else world.MAX_STEPS
+        beyond = [steps for steps in benchmark.splits_steps if not 1 <= steps <= most]
         if beyond:
-            raise AnatomyError(f"{place}: {beyond} steps; allowed: 1 to {world.MAX_STEPS}")
-        if benchmark.source == "world":
+            raise AnatomyError(f"{place}: {beyond} steps; allowed: 1 to {most}")
+        if benchmark.source in ("world", "tasks"):
             at_least(1, benchmark.problems, "problems", place)
+        if (benchmark.source == "tasks") != (benchmark.grader == "program") and benchmark.source != "hub":
+            raise AnatomyError(
+                f"{place}: grader program belongs to source tasks, and to sets of programs of the hub"
+            )
         if benchmark.taken_from:
             source = "hub" if benchmark.source == "split" else "world"
             wholes = {b.benchmark: b for b in benchmarks.values() if b.source == source and not b.taken_from}
@@ -657,14 +704,21 @@ def load(settings: Mapping[str, Any], root: str | Path, where: str) -> Study:
                 )
     _check_pairs(result, str(paths["arms"]))
     judged = artifacts["tables"].get("claims", {}).get("tables", [])
+    own = {name: 0 for name, claim in claims.items() if "counters" not in claim}
     for name, claim in claims.items():
-        known(claim["table"], judged, "table of the table claims", f"{settings['claims']}, claim {name}")
+        place = f"{settings['claims']}, claim {name}"
+        if "counters" in claim:
+            known(claim["counters"], own, "claim with evidence of its own", place)
+        for told in claim.get("evidence", {}).values():
+            if not isinstance(told, str):
+                known(told["table"], judged, "table of the table claims", place)
     analyses = {path.stem: path for path in (Path(__file__).parent / "analyses").glob("[!_]*.py")}
     scripts = Path(__file__).resolve().parents[1].glob("figure_*.py")
     drawn = {path.stem.removeprefix("figure_"): path for path in scripts}
+    recorded = {path.stem: path for path in (root / "config" / "published").glob("*.csv")}
     for kind in ("tables", "figures"):
         for name, artifact in artifacts[kind].items():
-            place = f"{settings['artifacts']}: {kind}.{name}"
+            place = f"{artifact_files[kind, name]}: {kind}.{name}"
             for arm_name in result.arms_of(artifact):
                 known(arm_name, arms, "arm", place)
             sampled = {test: 0 for arm_name in result.arms_of(artifact) for test in result.tests_of(arm_name)}
@@ -680,6 +734,16 @@ def load(settings: Mapping[str, Any], root: str | Path, where: str) -> Study:
             named = [arm for group in options.get("groups", {}).values() for arm in group]
             for arm_name in named:
                 known(arm_name, result.arms_of(artifact), "arm", f"{place}: options.groups")
+            if "overlay" in artifact:
+                known(artifact["overlay"]["table"], artifacts["tables"], "table", f"{place}.overlay")
+                for arm_name in artifact["overlay"]["arms"]:
+                    known(arm_name, result.arms_of(artifact), "arm", f"{place}.overlay.arms")
+                for benchmark_name in artifact["overlay"]["benchmarks"]:
+                    known(benchmark_name, sampled, "benchmark", f"{place}.overlay.benchmarks")
+            if ("record" in artifact.get("needs", [])) != ("record" in artifact):
+                raise AnatomyError(f"{place}: `needs: [record]` and `record`, its files, go together")
+            for file in artifact.get("record", []):
+                known(file, recorded, "file of the record", place)
             if "scores" in artifact.get("needs", []) and "texts" not in artifact:
                 raise AnatomyError(f"{place}: scores are of texts; name them under `texts`")
             for scorer, text in artifact.get("texts", []):

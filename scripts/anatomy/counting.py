@@ -5,6 +5,7 @@ from itertools import zip_longest
 from typing import Any
 
 from anatomy.errors import AnatomyError
+from anatomy.verdicts import COUNTED, RIGHT
 
 OWN = "own-"
 
@@ -40,8 +41,8 @@ def count(
                 "answer": 0,
                 "derivation": 0,
                 "chain": 0 if condition.startswith(OWN) else None,
-                "malformed": 0,
-                "truncated": 0,
+                "lenient": 0,
+                **dict.fromkeys(COUNTED, 0),
                 "tokens": 0,
                 "entropy": 0.0,
                 "temperature": sample["temperature"],
@@ -51,18 +52,20 @@ def count(
         row["tokens"] += sample["tokens"]
         entropy = sample["entropy"]
         row["entropy"] = None if entropy is None or row["entropy"] is None else row["entropy"] + entropy
-        row["answer"] += verdict["verdict"] == "right"
+        right = verdict["verdict"] in RIGHT
+        row["answer"] += right
         if condition.startswith(OWN):
             link = int(condition.removeprefix(OWN))
-            if verdict["verdict"] == "right" and unbroken.get((name, told[0][2]), 0) == link - 1:
+            if right and unbroken.get((name, told[0][2]), 0) == link - 1:
                 unbroken[name, told[0][2]] = link
                 row["chain"] += 1
-        row["malformed"] += verdict["verdict"] == "malformed"
-        row["truncated"] += verdict["verdict"] == "truncated"
-        checked = verdict["derivation_right"]
-        row["derivation"] = (
-            None if checked is None or row["derivation"] is None else row["derivation"] + checked
-        )
+        for column, names in COUNTED.items():
+            row[column] += verdict["verdict"] in names
+        for column, checked in (
+            ("derivation", verdict["derivation_right"]),
+            ("lenient", verdict["lenient"]),
+        ):
+            row[column] = None if checked is None or row[column] is None else row[column] + checked
     for (name, condition), row in rows.items():
         if condition.startswith(OWN) and condition != f"{OWN}1" and row["n"] <= n:
             row["n"] = n

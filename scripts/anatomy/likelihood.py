@@ -15,6 +15,7 @@ from scipy import stats
 
 from anatomy import tables
 from anatomy.errors import AnatomyError
+from anatomy.verdicts import RIGHT
 
 Floats = NDArray[np.float64]
 
@@ -56,7 +57,7 @@ def completions(scores: Sequence[Mapping[str, Any]], verdicts: Sequence[Mapping[
             found = piece[["problem", "sample"]].merge(verdict, how="left", validate="many_to_one")["verdict"]
             if found.isna().any():
                 raise AnatomyError(f"{file['path']}: completions of {file['text']} without a verdict")
-            right = (found == "right").to_numpy(np.bool_)
+            right = found.isin(RIGHT).to_numpy(np.bool_)
         names = {name: file[name] for name in ("scorer", "text", "benchmark", "seed")}
         pieces.append(piece.assign(**names, subset=np.where(right, "right", "wrong")))
     frame = pd.concat(pieces, ignore_index=True)

@@ -2,10 +2,7 @@
 
 import hashlib
 import json
-import os
-import shutil
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -130,19 +127,3 @@ def check_manifest(folder: Path) -> None:
                 f"{folder / name}: missing or altered since the model was written;"
                 " delete the model's folder and run the workflow again"
             )
-
-
-@contextmanager
-def atomic_folder(folder: str | Path) -> Iterator[Path]:
-    """Yield an empty temporary folder beside ``folder``; it takes the name when the block ends well."""
-    folder = Path(folder)
-    partial = folder.with_name(f".partial-{os.getpid()}-{folder.name}")
-    for left in folder.parent.glob(f".partial-*-{folder.name}"):
-        shutil.rmtree(left)  # by a process that was killed
-    partial.mkdir(parents=True)
-    try:
-        yield partial
-        shutil.rmtree(folder, ignore_errors=True)
-        partial.replace(folder)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)

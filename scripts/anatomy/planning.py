@@ -133,8 +133,8 @@ BYTES: Mapping[str, float] = {"token": 1.1, "completion": 20.0, "verdict": 3.0, 
 """On disk: a token of a completion, the rest of its row, a verdict (benchmarks/volume.py), and a score."""
 _SECONDS: Mapping[float, str] = {
     3.0: "grade count recount count_probes scaffold world split collect",
-    10.0: "figure typeset benchmark download",
-    60.0: "table score fetch annotate",
+    10.0: "figure typeset ledger benchmark download",
+    60.0: "table score fetch annotate browse",
     150.0: "sample resample probe match",
     300.0: "train finetune distill pretrain",
 }

@@ -33,6 +33,14 @@ def _meaning(source: str) -> str:
     return ast.dump(tree)
 
 
+def same_meaning(first: str, second: str) -> bool:
+    """Whether two sources do the same: they differ in comments, layout and docstrings at most."""
+    try:
+        return _meaning(first) == _meaning(second)
+    except SyntaxError:
+        return False
+
+
 @cache
 def _imports(source: str) -> tuple[str, ...]:
     """Return the names of the library's modules that a source file imports."""

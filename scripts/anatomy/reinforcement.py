@@ -54,8 +54,10 @@ from anatomy.rollouts import Decoder, Names, OwnDecoder, VllmDecoder
 AT_TOKENS = "tokens"
 """Name of the model that is kept when a given number of tokens was generated."""
 
-Reward = Callable[[Mapping[str, Any], str, bool], float]
-"""``reward(problem, completion, truncated)``: 1 for a right answer, else 0."""
+Rollout = tuple[Mapping[str, Any], str, bool]
+"""A problem, a completion, and whether it was cut off."""
+Reward = Callable[[Sequence[Rollout]], Sequence[float]]
+"""Rewards of rollouts, which are judged together: 1 for a right answer, else 0."""
 
 
 @dataclass(frozen=True)
@@ -64,14 +66,25 @@ class Graded:
 
     grader: str
     scheme: str
+    answer: str
+    """How the template has answers marked."""
     tags: str | None
     """The tags that a response consists of, by its template."""
     opening: str
     """What the template opens a partial response with."""
+    workers: int = 1
+    """Processes that judge at a time."""
 
-    def __call__(self, problem: Mapping[str, Any], completion: str, truncated: bool) -> float:
-        opening = self.opening if problem["condition"] in scaffold.PARTIAL else ""
-        return grading.reward(self.grader, problem, completion, truncated, self.scheme, self.tags, opening)
+    def __call__(self, rollouts: Sequence[Rollout]) -> list[float]:
+        items = [
+            grading.Item(problem, completion, truncated, problem.get("prefix") or "")
+            for problem, completion, truncated in rollouts
+        ]
+        openings = [
+            self.opening if problem["condition"] in scaffold.PARTIAL else "" for problem, *_ in rollouts
+        ]
+        marks = grading.Marks(self.answer, self.tags)
+        return grading.rewards(self.grader, items, marks, self.scheme, openings, self.workers)
 
 
 @dataclass(frozen=True)
@@ -295,12 +308,14 @@ class _Rollouts:
         sampling = Sampling(0.0 if greedy else config.temperature, 1.0, config.max_new_tokens)
         ids = [self.ids[problem] for problem in chosen]
         decoded = self.decoder.draw(trainer, ids, names, 1 if greedy else config.rollouts, sampling)
-        correct = np.zeros(decoded.lengths.shape, np.float32)
-        for place, problem in enumerate(chosen):
-            texts = self.tokenizer.batch_decode(decoded.tokens[place], skip_special_tokens=True)
-            for rollout, text in enumerate(texts):
-                truncated = not decoded.ended[place, rollout]
-                correct[place, rollout] = self.reward(self.problems[problem], text, truncated)
+        rollouts = [
+            (self.problems[problem], text, not decoded.ended[place, rollout])
+            for place, problem in enumerate(chosen)
+            for rollout, text in enumerate(
+                self.tokenizer.batch_decode(decoded.tokens[place], skip_special_tokens=True)
+            )
+        ]
+        correct = np.array(self.reward(rollouts), np.float32).reshape(decoded.lengths.shape)
         return _Groups(chosen.copy(), decoded.tokens, decoded.lengths, decoded.logprobs, correct)
 
     def _kl(

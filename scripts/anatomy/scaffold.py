@@ -38,8 +38,9 @@ SUBPROBLEMS, OWN = "subproblems", "own-subproblems"
 """All links of the chain, with gold or with the model's own earlier answers, as configurations call them."""
 PARTIAL = tuple(f"partial-{level}" for level in range(CHUNKS + 1))
 CONDITIONS = ("plain", "guess", *GIVEN, SUBPROBLEMS, *PARTIAL)
-ANSWERS = ("boxed", "world")
-"""How a template has the final answer marked: in ``\\boxed{}``, or as the embedded world does (``ans``)."""
+ANSWERS = ("boxed", "world", "fence", "continuation", "body")
+"""How a template has the final answer marked: in ``\\boxed{}``; as the embedded world does (``ans``); or a
+program, in a fenced block, as what continues the prompt, or as a function's body in the embedded world."""
 
 # What must stay whole ---------------------------------------------------------------------------------
 

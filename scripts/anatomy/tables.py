@@ -7,6 +7,7 @@ file is refused by name, and a file's identity can be read without reading its d
 import hashlib
 import os
 import re
+import shutil
 import struct
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -43,7 +44,7 @@ SCHEMAS: Mapping[str, pa.Schema] = {
         problem=(_text, False, "identifier, unique within the benchmark"),
         benchmark=(_text, False, "name in the benchmark sheet"),
         text=(_text, False, "question as published"),
-        answers=(pa.list_(_text), False, "gold answers; all of them together are the answer"),
+        answers=(pa.list_(_text), False, "gold answers; all of them together are the answer; programs: none"),
         solution=(_text, True, "reference solution"),
         difficulty=(_float, True, "steps (world) or the benchmark's own level"),
         domain=(_text, True, "operators (world) or the benchmark's own subject"),
@@ -58,6 +59,7 @@ SCHEMAS: Mapping[str, pa.Schema] = {
             "chain in order; fact: the answer as a statement, {answer} in its place",
         ),
         chunks=(pa.list_(_text), True, "the solution in 4 chunks; joined they give it back"),
+        tests=(_text, True, "JSON: what a program is judged by (anatomy.programs); null: not a program"),
     ),
     "annotations": _schema(
         problem=(_text, False, "identifier"),
@@ -99,8 +101,13 @@ SCHEMAS: Mapping[str, pa.Schema] = {
         problem=(_text, False, "identifier"),
         condition=(_text, False, "as in samples"),
         sample=(_int, False, "index of the completion, from 0"),
-        answer=(_text, True, "extracted answer, null if there is none"),
-        verdict=(_text, False, "right, wrong, malformed or truncated"),
+        answer=(_text, True, "extracted answer or program, null if there is none"),
+        verdict=(_text, False, "one of those of the benchmark's grader (anatomy.grading)"),
+        lenient=(
+            _bool,
+            True,
+            "right if what looks like an answer counts; null where there is no such reading",
+        ),
         derivation_right=(_bool, True, "every line right and complete; null where there is no checker"),
         first_bad_line=(_int, True, "0-based; -1 if no line is bad; null where there is no checker"),
     ),
@@ -119,7 +126,11 @@ SCHEMAS: Mapping[str, pa.Schema] = {
         answer=(_int, False, "completions with the right answer"),
         derivation=(_int, True, "completions with a right derivation; null where there is no checker"),
         chain=(_int, True, "own-i: chains whose links 1 to i are all right; null for other conditions"),
-        malformed=(_int, False, "completions without a well-formed answer"),
+        lenient=(_int, True, "completions right in a lenient reading; null where there is no such reading"),
+        no_answer=(_int, False, "completions without an answer"),
+        unparsable=(_int, False, "completions whose answer cannot be read, or whose program is no Python"),
+        timeout=(_int, False, "completions whose grading, or whose program, took too long"),
+        crashed=(_int, False, "programs that ended in an error, for want of memory or by being killed"),
         truncated=(_int, False, "completions cut off at the token limit"),
         tokens=(_int, False, "tokens of all completions"),
         entropy=(_float, True, "summed token entropy of all completions, nats; null: untold"),
@@ -139,10 +150,19 @@ SCHEMAS: Mapping[str, pa.Schema] = {
         value_loss=(_float, True, "mean squared error of PPO's value model"),
         generated=(_int, False, "tokens generated so far, dropped groups and greedy responses included"),
         tokens=(_int, False, "prompt and completion tokens processed so far"),
-        seconds=(_float, False, "wall-clock seconds of training so far"),
     ),
 }
 """Columns, types and units of every table between stages (field metadata ``unit``)."""
+
+
+WITHOUT_TESTS = [name for name in SCHEMAS["problems"].names if name != "tests"]
+"""Columns of the table ``problems`` for whoever does not grade: a program's tests may be large."""
+
+
+def _left(path: Path) -> list[Path]:
+    """Return what killed processes left of a path; ``code-train`` is not ``train``."""
+    own = re.compile(rf"\.partial-\d+-{re.escape(path.name)}")
+    return [one for one in path.parent.glob(".partial-*") if own.fullmatch(one.name)]
 
 
 @contextmanager
@@ -150,8 +170,8 @@ def atomic(path: str | Path) -> Iterator[Path]:
     """Yield a temporary path beside ``path``; it takes the name when the block ends well, and only then."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    for left in path.parent.glob(f".partial-*-{path.name}"):
-        left.unlink()  # by a process that was killed
+    for left in _left(path):
+        left.unlink()
     # The suffix is kept, since some writers choose their format by it.
     partial = path.with_name(f".partial-{os.getpid()}-{path.name}")
     try:
@@ -161,6 +181,22 @@ def atomic(path: str | Path) -> Iterator[Path]:
         partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)
+
+
+@contextmanager
+def atomic_folder(folder: str | Path) -> Iterator[Path]:
+    """Yield an empty temporary folder beside ``folder``; it takes the name when the block ends well."""
+    folder = Path(folder)
+    partial = folder.with_name(f".partial-{os.getpid()}-{folder.name}")
+    for left in _left(folder):
+        shutil.rmtree(left)
+    partial.mkdir(parents=True)
+    try:
+        yield partial
+        shutil.rmtree(folder, ignore_errors=True)
+        partial.replace(folder)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
 
 
 def _column(rows: Sequence[Mapping[str, Any]], field: pa.Field) -> pa.Array:
@@ -345,6 +381,6 @@ def records(
     for path in [paths] if isinstance(paths, str | Path) else paths:
         verify(path, table)
         with pq.ParquetFile(path) as file:
-            # A completion may have 100 kB: a batch stays within 25 MB.
-            for batch in file.iter_batches(batch_size=256, columns=columns):
+            # A completion may have 100 kB, and a program's tests 40 MB.
+            for batch in file.iter_batches(batch_size=8 if table == "problems" else 256, columns=columns):
                 yield from batch.to_pylist()

@@ -32,7 +32,7 @@ from transformers import (
     TrainingArguments,
 )
 
-from anatomy import models
+from anatomy import models, tables
 from anatomy.errors import AnatomyError
 
 _COMPLETE = "complete"
@@ -131,7 +131,7 @@ class Checkpoints(TrainerCallback):  # type: ignore[misc]
         if self.dtype or isinstance(model, FSDPModule):
             model = _gathered(model, self.dtype)
         if first():
-            with models.atomic_folder(self.work / name) as partial:
+            with tables.atomic_folder(self.work / name) as partial:
                 models.save(model, self.tokenizer, partial)
 
     def on_save(
@@ -248,7 +248,7 @@ def publish(work: Path, output: Path, kept: Sequence[str]) -> None:
     """Move the kept models of a finished training to ``output`` and drop everything else of its work."""
     wait()
     if first():
-        with models.atomic_folder(output) as partial:
+        with tables.atomic_folder(output) as partial:
             for name in kept:
                 shutil.copytree(work / name, partial / name)
         shutil.rmtree(work)
@@ -275,7 +275,6 @@ def log_rows(run: str, seed: int, log: Sequence[Mapping[str, Any]]) -> list[dict
             **{ours: row.get(theirs) for ours, theirs in names.items()},
             "generated": int(row.get("generated", 0)),
             "tokens": int(row.get("num_tokens", 0)),
-            "seconds": float(row.get("seconds", 0.0)),
         }
         for row in log
     ]

@@ -220,9 +220,9 @@ def link(problem: Problem, number: int, values: Mapping[str, int]) -> str:
     return " ".join([*earlier, problem.subproblems[number - 1]["question"]])
 
 
-def split_of(problem: Problem) -> Split:
-    """Assign a problem to one side by its text alone, so that no test problem is ever trained on."""
-    bucket = key("split", problem.text) % 8
+def side_of(text: str) -> Split:
+    """Assign a text to one side by itself alone, so that no test problem is ever trained on."""
+    bucket = key("split", text) % 8
     return "test" if bucket < 2 else "training" if bucket < 4 else "pretraining"
 
 
@@ -251,7 +251,7 @@ def problems(
     while len(found) < count:
         length, domain = cells[len(found) % len(cells)]
         problem = draw(rng, length, domain)
-        if split_of(problem) == side:
+        if side_of(problem.text) == side:
             found.setdefault(problem.text, problem)
     return list(found.values())
 
@@ -279,6 +279,8 @@ class Mixture:
     """Share of derivations whose problem states the operators' meaning (the one that the document uses)."""
     links: float
     """Share of derivations of one link of a problem's chain, its earlier answers given."""
+    programs: float
+    """Share of programming tasks (``anatomy.tasks``) among all documents; other shares are of the rest."""
 
 
 def prompt(problem: Problem, extra: str = "") -> str:
@@ -326,7 +328,7 @@ def documents(
             yield "drill", _drill(rng, operators, exchanged)
             continue
         problem = draw(rng, int(rng.choice(steps, p=share)), str(rng.choice(domains)))
-        while split_of(problem) != "pretraining":
+        while side_of(problem.text) != "pretraining":
             problem = draw(rng, int(rng.choice(steps, p=share)), str(rng.choice(domains)))
         kind, attach = rng.random(2)
         if kind < mixture.guesses:
@@ -401,6 +403,15 @@ def _form(line: str) -> list[str]:
     """Return a line's words with its values, if they are digits, made equal."""
     words = line.split()
     return [DIGITS[0] if at in _VALUES and word in DIGITS else word for at, word in enumerate(words)]
+
+
+def answers_leniently(problem: Problem, completion: str, number: int | None = None) -> bool:
+    """Tell whether a completion's last digits are the right answer, whatever they are said to be.
+
+    So a common evaluation would read it: no word has to mark the answer, and the derivation may break off.
+    """
+    wanted = (problem.answer if number is None else problem.subproblems[number - 1]["answer"]).split()
+    return [word for word in completion.split() if word in DIGITS][-len(wanted) :] == wanted
 
 
 def parse(text: str) -> Problem:

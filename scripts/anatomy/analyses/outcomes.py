@@ -6,7 +6,7 @@
 import numpy as np
 import pandas as pd
 
-from anatomy import passk
+from anatomy import passk, verdicts
 from anatomy.analysis import Inputs, Rows
 
 
@@ -20,8 +20,7 @@ def rows(inputs: Inputs) -> Rows:
                 "right": frame["answer"] / frame["n"],
                 "valid": frame["derivation"] / frame["n"],
                 "lucky": (frame["answer"] - frame["derivation"]) / frame["n"],
-                "malformed": frame["malformed"] / frame["n"],
-                "truncated": frame["truncated"] / frame["n"],
+                **{name: frame[name] / frame["n"] for name in verdicts.COUNTED},
             }
             weights = rng.multinomial(len(frame), np.full(len(frame), 1 / len(frame)), size=inputs.draws)
             for outcome, share in shares.items():

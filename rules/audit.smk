@@ -1,0 +1,60 @@
+"""The ledger of all records, and the site that shows where each reported number comes from."""
+
+
+rule ledger:
+    input:
+        table_files(),
+        figure_files(),
+        numbers=f"{R}/numbers.json",
+    output:
+        f"{R}/ledger.json",
+    log:
+        f"{R}/logs/ledger.log",
+    benchmark:
+        f"{R}/benchmarks/ledger.tsv"
+    conda:
+        "../envs/analysis.yaml"
+    threads: 1
+    resources:
+        mem_mb=growing(2000),
+        runtime=growing(30),
+    params:
+        study=STUDY.name,
+        config=config,
+        configfiles=config_files(),
+        overrides=dict(workflow.config_settings.config or {}),
+        workflow=workflow_files(),
+        stamp=stamp("ledger", "scripts/ledger.py"),
+    script:
+        "../scripts/ledger.py"
+
+
+rule browse:
+    input:
+        table_files(),
+        expand(f"{F}/{{figure}}.svg", figure=STUDY.artifacts["figures"]),
+        paper_pdf(),
+        paper_places(),
+        site_templates(),
+        numbers=f"{R}/numbers.json",
+        ledger=f"{R}/ledger.json",
+    output:
+        directory(f"{R}/audit"),
+    log:
+        f"{R}/logs/browse.log",
+    benchmark:
+        f"{R}/benchmarks/browse.tsv"
+    conda:
+        "../envs/analysis.yaml"
+    threads: 1
+    resources:
+        mem_mb=growing(2000),
+        runtime=growing(30),
+    params:
+        study=STUDY.name,
+        artifacts=STUDY.artifacts,
+        claims=STUDY.claims,
+        completions=config.get("audit", {}).get("completions"),
+        stamp=stamp("browse", "scripts/browse.py"),
+    script:
+        "../scripts/browse.py"

@@ -1,0 +1,45 @@
+"""How much of pass@k comes from leniency: the same completions read strictly and leniently.
+
+Strictly, only a marked answer of a completion that came to its end counts, as for the reward; leniently,
+whatever looks like an answer does (``anatomy.grading``). The completions are the same, so that the interval
+of the difference is over problems alone.
+"""
+
+import numpy as np
+
+from anatomy import passk
+from anatomy.analysis import Inputs, Rows, counts
+
+
+def rows(inputs: Inputs) -> Rows:
+    result: Rows = []
+    for benchmark, arms in inputs.cells.items():
+        rng = inputs.generator(benchmark, "leniency")
+        for arm, seeds in arms.items():
+            frames = list(seeds.values())
+            if any(frame["lenient"].isna().any() for frame in frames):
+                continue  # programs have no lenient reading
+            ks = passk.ks(min(int(frame["n"].min()) for frame in frames))
+            strict, lenient = (
+                passk.curve([counts(frame, column) for frame in frames], ks)
+                for column in ("answer", "lenient")
+            )
+            problems = len(strict)
+            weights = rng.multinomial(problems, np.full(problems, 1 / problems), size=inputs.draws)
+            draws = weights @ (lenient - strict) / problems
+            low, high = passk.interval(draws, problems, inputs.level)
+            result += [
+                {
+                    "arm": arm,
+                    "benchmark": benchmark,
+                    "k": k,
+                    "strict": strict[:, at].mean(),
+                    "lenient": lenient[:, at].mean(),
+                    "estimate": (lenient - strict)[:, at].mean(),
+                    "low": low[at],
+                    "high": high[at],
+                    "problems": problems,
+                }
+                for at, k in enumerate(ks)
+            ]
+    return result

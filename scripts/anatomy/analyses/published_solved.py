@@ -1,0 +1,47 @@
+"""How many problems the published curves solve, how many of them once or twice, and what more samples add.
+
+``singletons`` and ``doubletons`` are what non-negative least squares find; the range of the former is what
+the rounding of the plotted points leaves open. ``more``: problems that n more samples of each would add.
+"""
+
+import numpy as np
+
+from anatomy import coverage, estimator_checks, record
+from anatomy.analysis import Inputs, Rows
+from anatomy.passk import Counts
+
+
+def rows(inputs: Inputs) -> Rows:
+    result: Rows = []
+    for curve in record.curves(inputs.files["record"]):
+        n, problems = curve.n, curve.problems
+        fit = estimator_checks.fit(n, curve.ks, curve.values, problems)
+        once = np.zeros(n + 1)
+        once[1] = problems
+        low, high = estimator_checks.reach(n, curve.ks, curve.values, once, record.ROUNDING)
+        solved = problems - fit.problems[0] if curve.solved is None else curve.solved
+        more = coverage.unseen(_near_zero(fit, n, problems, round(solved)), inputs.level)
+        result.append(
+            {
+                **curve.names,
+                "problems": problems,
+                "n": n,
+                "solved": solved,
+                "unsolved": problems - solved,
+                "singletons": fit.problems[1],
+                "singletons_low": low,
+                "singletons_high": high,
+                "doubletons": fit.problems[2],
+                "residual": fit.residual,
+                "more": more.estimate,
+                "more_low": more.low,
+                "more_high": more.high,
+            }
+        )
+    return result
+
+
+def _near_zero(fit: estimator_checks.Fit, n: int, problems: int, solved: int) -> Counts:
+    """Return counts with the fit's problems of 0, 1 and 2 successes; all others count as always solved."""
+    few = np.repeat([0, 1, 2], [problems - solved, *np.rint(fit.problems[1:3]).astype(int)])
+    return Counts(np.full(problems, n), np.append(few, np.full(max(problems - len(few), 0), n))[:problems])

@@ -1,0 +1,168 @@
+"""Where each reported number of a study comes from, and whether anything was touched since.
+
+    python scripts/audit.py list [PATTERN]          numbers, figures and tables
+    python scripts/audit.py trace ID                the chain behind one
+    python scripts/audit.py verify [ID]             every digest and number recomputed
+    python scripts/audit.py reproduce ID            the chain run again, and compared
+    python scripts/audit.py diff A B                two studies, or two commits
+    python scripts/audit.py export FOLDER           an RO-Crate; --archive FILE: an archive
+
+An ID is a number's (`list` shows them), the name of a figure or table, a file, or paper/embedded.pdf:p3.
+"""
+
+import argparse
+import json
+import sys
+import tempfile
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import job
+from anatomy.audit import tracing, verifying
+from anatomy.audit.trail import Trail
+from anatomy.errors import AnatomyError
+
+
+def trace(trail: Trail, a: argparse.Namespace) -> Iterator[str]:
+    if a.sample is not None and a.problem is None:
+        raise AnatomyError("--sample needs --problem")
+    nodes = tracing.tree(trail, a.id, a.depth)
+    if a.dot:
+        yield from tracing.dot(nodes)
+        return
+    counts = tracing.counts(trail, a.id, a.problem) if a.id in trail.numbers else []
+    if a.problem is not None and not counts:
+        raise AnatomyError(f"--problem: {a.id} is not a number that completions stand behind directly")
+    found = tracing.completions(counts, trail, a.sample) if a.problem is not None else []
+    if a.json:
+        parts = {"chain": [node.to_json() for node in nodes], "counts": counts, "completions": found}
+        yield json.dumps(parts, indent=1, ensure_ascii=False)
+        return
+    if not found:
+        yield from tracing.lines(nodes)
+    if counts:
+        yield ""
+        yield from tracing.counts_lines(counts)
+    yield from tracing.completion_lines(found, text=a.sample is not None)
+
+
+def verify(trail: Trail, a: argparse.Namespace) -> Iterator[str]:
+    configfiles, overrides = map(Path, trail.ledger["configfiles"]), trail.ledger["overrides"]
+    verdict = verifying.verify(trail, a.id, a.root, lambda jobs: job.params(jobs, [*configfiles], overrides))
+    if a.json:
+        parts = {"root": verdict.root, "findings": [finding.to_json() for finding in verdict.findings]}
+        yield json.dumps(parts | {"notes": verdict.notes}, indent=1, ensure_ascii=False)
+    else:
+        yield from verifying.lines(verdict)
+    a.status = 1 if verdict.findings else 0
+
+
+def reproduce(trail: Trail, a: argparse.Namespace) -> Iterator[str]:
+    from anatomy.audit import reproducing  # and what compares models and tables
+
+    work = a.work or Path(tempfile.mkdtemp(prefix="anatomy-"))
+    options = {"start": a.start, "environment": a.environment, "jobs": a.jobs}
+    outcome = reproducing.reproduce(trail, a.id, work, **options, report=lambda line: print(line, flush=True))
+    yield from reproducing.lines(outcome)
+    a.status = 0 if outcome.ok else 1
+
+
+def diff(trail: Trail, a: argparse.Namespace) -> Iterator[str]:
+    from anatomy.audit import comparing
+
+    difference = comparing.compare(comparing.side(a.a), comparing.side(a.b))
+    if a.json:
+        yield json.dumps(difference.to_json(), indent=1, ensure_ascii=False)
+    else:
+        yield from comparing.lines(difference, a.limit or None)
+
+
+def export(trail: Trail, a: argparse.Namespace) -> Iterator[str]:
+    from anatomy.audit import archive, crate
+
+    if not a.folder and not a.archive:
+        raise AnatomyError("name a folder for the RO-Crate, or --archive FILE")
+    if a.folder:
+        yield f"{crate.write(trail, a.folder, a.data)}: RO-Crate"
+        if a.check:
+            wrong = crate.validate(a.folder)
+            yield from wrong or ["it conforms to the profile Provenance Run Crate"]
+            a.status = 1 if wrong else 0
+    if a.archive:
+        yield f"{archive.pack(trail, a.archive, archive.tracked(trail.folder))}: archive"
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--study", default="embedded", help="default: %(default)s")
+    commands = parser.add_subparsers(dest="command", required=True)
+    one = commands.add_parser("list", help="numbers, figures and tables, with values and where they stand")
+    one.add_argument("pattern", nargs="?", default="", help="part of an id; * and ? as in a shell")
+    one.set_defaults(run=lambda trail, a: tracing.listed(trail, a.pattern))
+    one = commands.add_parser(
+        "trace", help="the chain behind a number, figure or file, back to raw data and code"
+    )
+    one.add_argument("id")
+    one.add_argument("--depth", type=int, help="levels of files; default: all")
+    one.add_argument("--problem", help="every completion of this problem behind the number")
+    one.add_argument("--sample", type=int, help="of these, the one with this index, with its text")
+    form = one.add_mutually_exclusive_group()
+    form.add_argument("--json", action="store_true")
+    form.add_argument("--dot", action="store_true", help="a graph for Graphviz")
+    one.set_defaults(run=trace)
+    one = commands.add_parser("verify", help="recompute every digest and number; exit 1 if any differs")
+    one.add_argument("id", nargs="?", help="only what is behind this")
+    one.add_argument("--root", help="the ledger's root as it is known from elsewhere, or how it begins")
+    one.add_argument("--json", action="store_true")
+    one.set_defaults(run=verify)
+    one = commands.add_parser("reproduce", help="run the chain again in an empty folder, and compare")
+    one.add_argument("id")
+    one.add_argument("--work", type=Path, help="the empty folder; default: a temporary one")
+    stages = ("data", "models", "samples", "verdicts", "counts", "tables")
+    one.add_argument(
+        "--from", dest="start", choices=stages, default="data", help="take what comes before as given"
+    )
+    environments = ("same", "current", "build")
+    text = "same: refuse another one; current: go on, by tolerance; build: from the recorded lock"
+    one.add_argument("--environment", choices=environments, default="same", help=text)
+    one.add_argument("--jobs", type=int, default=1, help="jobs at once; default: %(default)s")
+    one.set_defaults(run=reproduce)
+    one = commands.add_parser("diff", help="which numbers differ, and where their chains part")
+    text = "a study, the folder of another checkout or archive (FOLDER:STUDY), a commit, or a ledger's root"
+    one.add_argument("a", help=text)
+    one.add_argument("b", help="the same")
+    one.add_argument("--limit", type=int, default=10, help="numbers shown for each cause; 0: all")
+    one.add_argument("--json", action="store_true")
+    one.set_defaults(run=diff)
+    one = commands.add_parser("export", help="a Workflow Run RO-Crate, or an archive to verify elsewhere")
+    one.add_argument("folder", type=Path, nargs="?", help="of the RO-Crate; new or empty")
+    text = "data within the crate: none, the results, or all, models and samples too; default: %(default)s"
+    one.add_argument("--data", choices=("none", "results", "all"), default="results", help=text)
+    one.add_argument("--check", action="store_true", help="validate the crate")
+    one.add_argument("--archive", type=Path, metavar="FILE", help="a .tar.gz of source and results")
+    one.set_defaults(run=export)
+    arguments = parser.parse_args(namespace=argparse.Namespace(status=0))
+    try:
+        show(arguments.run(Trail(arguments.study), arguments))
+    except AnatomyError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        return 130
+    return int(arguments.status)
+
+
+def show(lines: Iterable[str]) -> None:
+    """Print lines; a reader that has seen enough (``| head``) is no mistake."""
+    try:
+        for line in lines:
+            print(line)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        sys.stdout = open("/dev/null", "w")  # noqa: SIM115  (else Python complains at its end)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,19 @@
+"""Make the audit site: a page for each number, figure, table, job and source file, and all completions."""
+
+from typing import Any
+
+from anatomy import tables
+from anatomy.audit import site
+from anatomy.audit.trail import Trail
+from job import run
+
+
+def main(job: Any, report: Any) -> None:
+    p = job.params
+    with tables.atomic_folder(job.output[0]) as partial:
+        pages = site.build(Trail(p.study), site.Spec(p.artifacts, p.claims, p.completions), partial)
+    report(f"{sum(pages.values())} pages, {pages.get('number.html', 0)} of them of numbers")
+
+
+if __name__ == "__main__":
+    run(main, globals().get("snakemake"))

@@ -1,0 +1,73 @@
+"""The study without programs: nothing of them is left, and everything else is as it was."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tiny import ROOT, copy_repository
+
+from anatomy import config, omitting
+from anatomy.config import Study
+
+CONFIGS = ("config/embedded.yaml", "config/published.yaml", "tests/tiny/config.yaml")
+
+
+def load(where: str) -> Study:
+    return config.load(config.read_yaml(ROOT / where), ROOT, where)
+
+
+def names(value: Any) -> Iterator[str]:
+    """Every text in an artifact, keys left out."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict):
+        yield from (name for one in value.values() for name in names(one))
+    elif isinstance(value, list | tuple):
+        yield from (name for one in value for name in names(one))
+
+
+@pytest.mark.parametrize("where", CONFIGS)
+def test_nothing_of_programs_is_left(where: str) -> None:
+    whole = load(where)
+    left = omitting.programs(whole)
+    programs = {name for name, row in whole.benchmarks.items() if row.grader == "program"}
+    assert programs and not programs & set(left.benchmarks)
+    gone = programs | (set(whole.runs) - set(left.runs)) | (set(whole.arms) - set(left.arms))
+    assert not any(benchmark in programs for arm in left.arms for benchmark in left.tests_of(arm))
+    for kind in ("tables", "figures"):
+        for name, artifact in left.artifacts[kind].items():
+            covered = {key: artifact.get(key) for key in ("arms", "pairs", "benchmarks", "texts", "tables")}
+            assert not gone & set(names(covered)), (kind, name)
+            assert set(artifact.get("tables", [])) <= set(left.artifacts["tables"]), (kind, name)
+
+
+@pytest.mark.parametrize("where", CONFIGS)
+def test_everything_else_is_as_it_was(where: str) -> None:
+    whole = load(where)
+    left = omitting.programs(whole)
+    programs = {name for name, row in whole.benchmarks.items() if row.grader == "program"}
+    mathematical = {name for name in whole.arms if any(one not in programs for one in whole.tests_of(name))}
+    assert set(left.arms) == mathematical
+    assert left.models == whole.models and left.settings == whole.settings
+    for kind in ("tables", "figures"):
+        dropped = set(whole.artifacts[kind]) - set(left.artifacts[kind])
+        assert all("programs" in name or "code" in name for name in dropped), dropped
+        kept = [name for name in whole.artifacts[kind] if name not in dropped]
+        assert list(left.artifacts[kind]) == kept
+    for arm in left.arms:
+        assert json.dumps(left.sampling(arm)) == json.dumps(whole.sampling(arm))
+
+
+@pytest.mark.parametrize("said", ["false", "False", "true"])
+def test_the_command_line_can_leave_them_out(tmp_path: Path, said: str) -> None:
+    """As the README and the messages write it: to Snakemake only ``False`` is not a text there."""
+    folder = copy_repository(tmp_path / "clone")
+    command = (sys.executable, "-m", "snakemake", "-n", "--quiet", "rules", "--config", f"programs={said}")
+    plan = subprocess.run((*command, "--", "all"), cwd=folder, text=True, capture_output=True)
+    assert plan.returncode == 0, plan.stderr
+    rules = plan.stdout.replace(",", " ").split()
+    assert "world" in rules and ("tasks" in rules) == (said == "true")
