@@ -587,6 +587,19 @@ def test_programs_are_taken_lazily_and_a_closed_run_leaves_no_process() -> None:
     assert_none_remain()
 
 
+@pytest.mark.parametrize("delay", [0.001 * step for step in range(24)])
+def test_a_sandbox_that_is_being_set_up_is_ended_too(delay: float) -> None:
+    """bubblewrap, killed alone, would leave a child that does not yet die with it."""
+    programs = [Program(f"import time\ndef f(): time.sleep({seconds})", "f", ([],)) for seconds in (0, 999)]
+    outcomes = sandbox.run(programs, Limits(file_mb=SHORT.file_mb, wall=500))
+    assert next(outcomes).ended == "done"
+    time.sleep(delay)
+    began = time.monotonic()
+    outcomes.close()  # type: ignore[attr-defined]
+    assert time.monotonic() - began < 5
+    assert_none_remain()
+
+
 def test_sandboxes_die_with_their_host() -> None:
     code = (
         f"import sys; sys.path.insert(0, {str(Path(sandbox.__file__).parents[1])!r})\n"

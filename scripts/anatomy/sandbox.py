@@ -399,51 +399,61 @@ def _seconds(limits: Limits) -> int:
 
 
 class _Live:
-    """The sandboxes that are running (by descriptors of their processes), so that all can be ended."""
+    """The sandboxes that are running, so that all can be ended.
+
+    A sandbox is ended as a process group, whose leader is bubblewrap: it tells the kernel to end its child
+    with it only when that is about to become the interpreter, so that killed alone it would leave a child
+    that is still being set up. The group is signalled under the lock that its leader is reaped under: its
+    number cannot have gone to another one.
+    """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._processes: set[int] = set()
+        self._groups: set[int] = set()
         self.closed = False
 
-    @contextlib.contextmanager
-    def watch(self, pid: int) -> Iterator[int]:
-        """A descriptor of this process, which is ended with the others while it is watched."""
-        process = os.pidfd_open(pid)
-        try:
-            with self._lock:
-                self._processes.add(process)
-                if self.closed:
-                    _kill(process)
-            yield process
-        finally:
-            with self._lock:
-                self._processes.discard(process)
-            os.close(process)
+    def add(self, group: int) -> None:
+        """One more is running; it ends at once if the others were ended."""
+        with self._lock:
+            self._groups.add(group)
+            if self.closed:
+                os.killpg(group, signal.SIGKILL)
+
+    def reap(self, process: subprocess.Popen[bytes]) -> tuple[int, float]:
+        """End what is left of one of them: bubblewrap's exit status and the CPU time used (s)."""
+        with self._lock:
+            os.killpg(process.pid, signal.SIGKILL)
+            self._groups.discard(process.pid)
+            _, status, usage = os.wait4(process.pid, 0)
+        code = process.returncode = os.waitstatus_to_exitcode(status)
+        return code if code >= 0 else 128 - code, usage.ru_utime + usage.ru_stime
 
     def close(self) -> None:
         """End all of them, and those that start later."""
         with self._lock:
             self.closed = True
-            for process in self._processes:
-                _kill(process)
+            for group in self._groups:
+                os.killpg(group, signal.SIGKILL)
 
 
-def _kill(process: int) -> None:
-    with contextlib.suppress(ProcessLookupError):
-        signal.pidfd_send_signal(process, signal.SIGKILL)
-
-
-def _read(pipe: int, room: int, wall: float) -> tuple[bytes, str]:
-    """What comes through the pipe until its end; and `timeout` or `killed` if that was waited for in vain."""
-    received = bytearray()
+def _ready(descriptors: list[int], seconds: float) -> list[int]:
+    """Those of the descriptors that can be read, waited for so long."""
     poll = select.poll()
-    poll.register(pipe, select.POLLIN)
+    for descriptor in descriptors:
+        poll.register(descriptor, select.POLLIN)
+    return [descriptor for descriptor, _ in poll.poll(max(0.0, seconds) * 1000)]
+
+
+def _read(pipe: int, ended: int, room: int, wall: float) -> tuple[bytes, str]:
+    """What comes through the pipe; and `timeout` or `killed` if its end was waited for in vain.
+
+    Its end is there, too, when it is empty and bubblewrap has ended (by its descriptor).
+    """
+    received = bytearray()
     deadline = time.monotonic() + _START
-    while True:
-        left = deadline - time.monotonic()
-        if left <= 0 or not poll.poll(left * 1000):
-            return bytes(received), "timeout"
+    while ready := _ready([pipe, ended], deadline - time.monotonic()):
+        if pipe not in ready and not _ready([pipe], 0):
+            return bytes(received), ""
         piece = os.read(pipe, 1 << 16)
         if not piece:
             return bytes(received), ""
@@ -452,6 +462,7 @@ def _read(pipe: int, room: int, wall: float) -> tuple[bytes, str]:
         received += piece
         if len(received) > room:
             return bytes(received), "killed"
+    return bytes(received), "timeout"
 
 
 @dataclass
@@ -495,17 +506,6 @@ def _receive(data: bytes, inputs: int) -> _Received:
     return got
 
 
-def _wait(process: subprocess.Popen[bytes], descriptor: int, patience: float) -> tuple[int, float]:
-    """End bubblewrap, after it had time (s) to end by itself: its exit status and the CPU time used (s)."""
-    poll = select.poll()
-    poll.register(descriptor, select.POLLIN)
-    if not poll.poll(1000 * patience):
-        _kill(descriptor)  # and the sandbox dies with it
-    _, status, usage = os.wait4(process.pid, 0)
-    code = process.returncode = os.waitstatus_to_exitcode(status)
-    return code if code >= 0 else 128 - code, usage.ru_utime + usage.ru_stime
-
-
 def _run(bwrap: str, payload: bytes, inputs: int, limits: Limits, live: _Live) -> tuple[Outcome, int]:
     """Run a program in a sandbox of its own: the outcome, and the bytes of its outputs."""
     seconds = _seconds(limits)
@@ -525,17 +525,22 @@ def _run(bwrap: str, payload: bytes, inputs: int, limits: Limits, live: _Live) -
             pass_fds=[seccomp],
             env={},
             bufsize=0,
+            process_group=0,
         )
+        live.add(process.pid)
         assert process.stdout is not None
         room = (limits.output_kb << 10) + 9 * (inputs + 3) + 8 * sandbox_runner.MESSAGE
-        with process.stdout as pipe, live.watch(process.pid) as descriptor:
-            received, cut, patience = b"", "", 0.0
+        # A sandbox that outlives bubblewrap ends when it finds the pipe closed, before the program runs.
+        with process.stdout as pipe:
             try:
-                received, cut = _read(pipe.fileno(), room, limits.wall)
+                bubblewrap = os.pidfd_open(process.pid)
+                stack.callback(os.close, bubblewrap)
+                received, cut = _read(pipe.fileno(), bubblewrap, room, limits.wall)
                 got = _receive(received, inputs)
-                patience = 0.0 if cut or got.ended else _EXIT
+                if not cut and not got.ended:
+                    _ready([bubblewrap], _EXIT)
             finally:
-                status, used = _wait(process, descriptor, patience)
+                status, used = live.reap(process)
         if not received and not live.closed:
             raise AnatomyError(_refusal(os.pread(errors, 2000, 0).decode("utf-8", "replace").strip()))
     ended: Ended
