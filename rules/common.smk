@@ -113,7 +113,7 @@ def clear_stale_locks():
 RUNNING = clear_stale_locks() if workflow.is_main_process else None
 
 
-# Not where a study is only looked at (scripts/job.py, scripts/plan.py).
+# Not where a study is only looked at (scripts/workflow.py).
 if workflow.logger_manager:
 
     onstart:

@@ -17,7 +17,7 @@ import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-import job
+import workflow
 from anatomy.audit import tracing, verifying
 from anatomy.audit.trail import Trail
 from anatomy.errors import AnatomyError
@@ -47,8 +47,8 @@ def trace(trail: Trail, a: argparse.Namespace) -> Iterator[str]:
 
 
 def verify(trail: Trail, a: argparse.Namespace) -> Iterator[str]:
-    configfiles, overrides = map(Path, trail.ledger["configfiles"]), trail.ledger["overrides"]
-    verdict = verifying.verify(trail, a.id, a.root, lambda jobs: job.params(jobs, [*configfiles], overrides))
+    settings = list(map(Path, trail.ledger["configfiles"])), trail.ledger["overrides"]
+    verdict = verifying.verify(trail, a.id, a.root, lambda jobs: workflow.params(jobs, *settings))
     if a.json:
         parts = {"root": verdict.root, "findings": [finding.to_json() for finding in verdict.findings]}
         yield json.dumps(parts | {"notes": verdict.notes}, indent=1, ensure_ascii=False)

@@ -13,19 +13,19 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import job
+import workflow
 from anatomy import estimating, planning
 from anatomy.errors import AnatomyError
 
 
-def workflow(targets: Sequence[str], configfiles: list[Path], everything: bool) -> Any:
+def looked_at(targets: Sequence[str], configfiles: list[Path], everything: bool) -> Any:
     """Return Snakemake's workflow for some targets; its jobs are not resolved yet."""
     from snakemake.settings.types import RerunTrigger
 
     absent = [str(path) for path in configfiles if not path.is_file()]
     if absent:
         raise AnatomyError(f"{', '.join(absent)}: no such file")
-    found = job.workflow(
+    found = workflow.load(
         configfiles,
         targets=frozenset(targets),
         forceall=everything,
@@ -95,7 +95,7 @@ def main() -> None:
     arguments = parser.parse_args()
     configfiles = [arguments.configfile] if arguments.configfile else []
     try:
-        found = workflow(arguments.targets, configfiles, arguments.all)
+        found = looked_at(arguments.targets, configfiles, arguments.all)
         study = found.globals["STUDY"]
         asked = estimating.asked(study, arguments.throughputs, arguments.gpu)
         folder = Path("results") / study.name / "benchmarks"

@@ -132,7 +132,6 @@ def foreign(path: Path) -> set[str]:
 
 def imported(path: Path, scripts: list[Path]) -> dict[str, str]:
     """Return the packages that scripts may import in an environment, each with a file that does."""
-    # job.py imports Snakemake where a script is run alone, which is done in the project's own environment.
     files = {module for script in scripts for module in provenance.modules(script)}
     names = {name: file.name for file in sorted(files) for name in imports(file)}
     return {name: file for name, file in names.items() if name not in foreign(path)}

@@ -16,7 +16,7 @@ import pytest
 import yaml
 from tiny import ROOT, STUDY, command, copy_repository, planned, snakemake
 
-import job
+import workflow
 from anatomy import benchmarks, tables
 from anatomy.audit import ledger, records
 
@@ -328,7 +328,7 @@ def test_killed_and_continued_ends_in_the_same_study(finished: Path, tmp_path: P
 
 def test_the_scheduler_is_woken_once_however_often_it_asks() -> None:
     """Snakemake 9.27 would start one more endless chain of timers with every finished job."""
-    job.resolve(f"{STUDY}/numbers.json", [ROOT / "tests/tiny/config.yaml"])  # which reads the rules
+    workflow.resolve(f"{STUDY}/numbers.json", [ROOT / "tests/tiny/config.yaml"])  # which reads the rules
     from snakemake.scheduling.job_scheduler import (
         JobScheduler,  # after Snakemake itself, whose modules are tangled
     )
