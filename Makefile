@@ -3,6 +3,7 @@
 # make vllm    set up vLLM's CPU build beside it, for the tests that need vLLM
 # make setup | lint | lock | lock-vllm | clean-environment
 #
+# WORKERS=4 tests in four processes, 0 in none beside pytest's own.
 # TORCH_BACKEND=cpu (cu128, ...) chooses PyTorch's build; without it, pip's choice for the platform is installed.
 
 SHELL := /bin/bash
@@ -15,6 +16,7 @@ CORES ?= $(shell nproc 2>/dev/null || echo 1)
 TORCH_VERSION := 2.13.0
 TORCH_BACKEND ?=
 LOCK_ARGS ?=
+WORKERS ?= 2
 PYTEST_ARGS ?=
 
 VENV := .venv
@@ -39,7 +41,7 @@ study: setup
 test: lint
 	@$(MAKE) vllm || true
 	@echo "== tests"
-	@$(BIN)/python -m pytest $(PYTEST_ARGS)
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup --no-loadscope-reorder $(PYTEST_ARGS)
 
 lint: setup
 	@echo "== ruff"

@@ -289,6 +289,8 @@ class Browser:
     def open(self, path: Path, fragment: str = "") -> None:
         self.driver.get("about:blank")  # else another fragment alone loads nothing
         self.driver.get(path.as_uri() + (f"#{fragment}" if fragment else ""))
+        # A busy machine has been seen to measure a page that had no style yet.
+        self.until("document.readyState === 'complete' && getComputedStyle(document.body).margin === '0px'")
 
     def run(self, script: str, *arguments: Any) -> Any:
         return self.driver.execute_script(script, *arguments)

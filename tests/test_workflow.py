@@ -89,7 +89,7 @@ def test_a_figures_script_reruns_what_it_draws_alone(again: Path) -> None:
     began = time.monotonic()
     done = snakemake(again, "figures/tiny/passk.pdf")
     assert done.returncode == 0, done.stdout
-    assert time.monotonic() - began < 15
+    assert time.monotonic() - began < 60  # a few seconds where nothing else runs
 
 
 def test_a_library_module_reruns_only_what_can_reach_it(again: Path) -> None:
