@@ -1,13 +1,17 @@
 """Settings of all tests (the same examples every time, none fails by being slow); the tiny study."""
 
 import os
+import re
 import shutil
 import signal
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import settings
 from tiny import copy_repository, snakemake
+from xdist.scheduler import LoadScopeScheduling
 
 # A shell starts what runs in the background with SIGINT ignored, and children inherit that: tests send it.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -19,27 +23,34 @@ settings.register_profile("reproducible", deadline=None, derandomize=True)
 settings.load_profile("reproducible")
 
 
-@pytest.hookimpl(tryfirst=True)  # before xdist, which reads the marks
+# Which process runs which tests: modules' fixtures, and the tiny study, are to be made once. The files that
+# need that study are for one process, and the others for whichever is free, those with long tests first.
+
+
+@cache
+def needs_study(path: Path) -> bool:
+    return re.search(r"\b(finished|again): Path", path.read_text(encoding="utf-8")) is not None
+
+
+@cache
+def is_fast(path: Path) -> bool:
+    return "mark.slow" not in path.read_text(encoding="utf-8")
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Share tests out among processes so that modules' fixtures, and the tiny study, are made once.
-
-    The files that need that study are for one process, and the others for whichever is free, long ones first.
-    """
-    files: dict[Path, list[pytest.Item]] = {}
-    for item in items:
-        files.setdefault(item.path, []).append(item)
-
-    def needs_study(path: Path) -> bool:
-        return any("finished" in getattr(item, "fixturenames", ()) for item in files[path])
-
-    def is_fast(path: Path) -> bool:
-        return not any(item.get_closest_marker("slow") for item in files[path])
-
-    for path, inside in files.items():
-        group = "finished" if needs_study(path) else path.stem
-        for item in inside:
-            item.add_marker(pytest.mark.xdist_group(group))
     items.sort(key=lambda item: (not needs_study(item.path), is_fast(item.path)))  # within each, as they came
+
+
+class Scheduler(LoadScopeScheduling):
+    """Groups of tests by file, since xdist 3.8 does not read its own marks of groups with pytest 9.2."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = nodeid.partition("::")[0]
+        return "study" if needs_study(self.config.rootpath / file) else file
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Scheduler:
+    return Scheduler(config, log)
 
 
 @pytest.fixture(scope="session")
