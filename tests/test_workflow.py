@@ -294,7 +294,7 @@ def kill_when(folder: Path, glob: str, *targets: str, count: int = 1) -> None:
         stderr=subprocess.DEVNULL,
         start_new_session=True,
     )
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 900
     while len(list(folder.glob(glob))) < count:
         assert process.poll() is None, f"the workflow ended before {glob} appeared"
         assert time.monotonic() < deadline, f"{glob} did not appear"
