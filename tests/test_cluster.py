@@ -80,7 +80,7 @@ class Run:
     def said(self) -> str:
         return self.log.read_text()
 
-    def until(self, condition: Callable[[], object], what: str, seconds: float = 300) -> None:
+    def until(self, condition: Callable[[], object], what: str, seconds: float = 900) -> None:
         """Wait until a condition holds, while the workflow runs."""
         deadline = time.monotonic() + seconds
         while not condition():
@@ -92,7 +92,7 @@ class Run:
         os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
 
-    def wait(self, seconds: float = 600) -> int:
+    def wait(self, seconds: float = 1800) -> int:
         try:
             return self.process.wait(seconds)
         finally:

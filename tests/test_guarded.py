@@ -55,12 +55,12 @@ def test_harm_costs_its_own_item_alone(harm: str, workers: int) -> None:
     began = time.perf_counter()
     found = evaluated(texts, workers=workers, seconds=0.5, memory_mb=1_024, on_timeout="lost")
     assert found == [1, "lost", 3, *range(40), "lost", 5]
-    assert time.perf_counter() - began < 20
+    assert time.perf_counter() - began < 60
 
 
 def test_waiting_is_no_computing_but_silence_ends() -> None:
     assert evaluated([f"({TIME}.sleep(1), 5)[1]"], seconds=0.2) == [5]
-    assert evaluated(["1", f"{TIME}.sleep(1e6)", "2"], wall=1.0, on_timeout="lost") == [1, "lost", 2]
+    assert evaluated(["1", f"{TIME}.sleep(1e6)", "2"], wall=3.0, on_timeout="lost") == [1, "lost", 2]
 
 
 def test_each_item_has_its_own_time() -> None:

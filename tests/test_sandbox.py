@@ -60,7 +60,7 @@ def remaining() -> list[str]:
 
 
 def assert_none_remain() -> None:
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 20
     while found := remaining():
         assert time.monotonic() < deadline, found
         time.sleep(0.02)
@@ -583,7 +583,7 @@ def test_programs_are_taken_lazily_and_a_closed_run_leaves_no_process() -> None:
     assert next(outcomes).ended == "done" and len(taken) <= 8
     began = time.monotonic()
     outcomes.close()  # type: ignore[attr-defined]
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 20
     assert_none_remain()
 
 
@@ -596,7 +596,7 @@ def test_a_sandbox_that_is_being_set_up_is_ended_too(delay: float) -> None:
     time.sleep(delay)
     began = time.monotonic()
     outcomes.close()  # type: ignore[attr-defined]
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 20
     assert_none_remain()
 
 
