@@ -13,8 +13,6 @@ rule table:
         ),
     log:
         f"{R}/logs/table/{{table}}.log",
-    benchmark:
-        f"{R}/benchmarks/table/{{table}}.tsv"
     conda:
         "../envs/analysis.yaml"
     threads: 1

@@ -10,8 +10,6 @@ rule ledger:
         f"{R}/ledger.json",
     log:
         f"{R}/logs/ledger.log",
-    benchmark:
-        f"{R}/benchmarks/ledger.tsv"
     conda:
         "../envs/analysis.yaml"
     threads: 1
@@ -42,8 +40,6 @@ rule browse:
         directory(f"{R}/audit"),
     log:
         f"{R}/logs/browse.log",
-    benchmark:
-        f"{R}/benchmarks/browse.tsv"
     conda:
         "../envs/analysis.yaml"
     threads: 1

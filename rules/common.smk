@@ -13,10 +13,12 @@ from snakemake.io import _IOFile
 from snakemake.jobs import Job
 from snakemake.logging import logger
 from snakemake.scheduling.job_scheduler import JobScheduler
+from snakemake.shell import shell
 
 from anatomy import config as settings
 from anatomy import cluster, omitting, planning, provenance, sandbox, scaffold
 from anatomy.errors import AnatomyError
+import forkserver
 
 # A waiting thread must not take the core of the job beside it.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
@@ -113,6 +115,28 @@ def clear_stale_locks():
 RUNNING = clear_stale_locks() if workflow.is_main_process else None
 
 
+def fork_jobs():
+    """Have jobs start as forks of servers that have imported their packages: one for models, one for the rest."""
+    scripts = sorted((ROOT / "scripts").glob("*.py"))
+    found = {path.name: provenance.foreign(path) for path in scripts}
+    for path in (ROOT / "scripts/anatomy/analyses").glob("*.py"):
+        found["table.py"] += provenance.foreign(path)
+    loaded = {
+        name: sorted({(module, names) for module, names, loads in imports if loads})
+        for name, imports in found.items()
+    }
+    models = {name for name, modules in loaded.items() if ("torch", ()) in modules}
+    families = [
+        {name: loaded[name] for name in loaded if (name in models) == with_models}
+        for with_models in (False, True)
+        if forkserver.available(with_models)
+    ]
+    if families:
+        command, workflow.job_servers = forkserver.start(families, threads=1)
+        quoted = command.replace("{", "{{").replace("}", "}}")
+        shell.prefix(f"set -euo pipefail; exec {quoted} ")
+
+
 # Not where a study is only looked at (scripts/workflow.py).
 if workflow.logger_manager:
 
@@ -124,6 +148,12 @@ if workflow.logger_manager:
                 raise SystemExit(
                     f"error: {error}\nTo leave programs out of the study: --config programs=false"
                 )
+        if (
+            workflow.is_main_process
+            and workflow.local_exec
+            and not workflow.deployment_settings.deployment_method
+        ):
+            fork_jobs()
         if RUNNING and not workflow.local_exec:
             try:
                 orphans = cluster.cancel_orphans(Path.cwd())

@@ -8,8 +8,6 @@ rule world:
         f"{R}/problems/{{benchmark}}.parquet",
     log:
         f"{R}/logs/world/{{benchmark}}.log",
-    benchmark:
-        f"{R}/benchmarks/world/{{benchmark}}.tsv"
     wildcard_constraints:
         benchmark="|".join(WORLD) or "none",
     conda:
@@ -35,8 +33,6 @@ rule tasks:
         f"{R}/problems/{{benchmark}}.parquet",
     log:
         f"{R}/logs/tasks/{{benchmark}}.log",
-    benchmark:
-        f"{R}/benchmarks/tasks/{{benchmark}}.tsv"
     wildcard_constraints:
         benchmark=benchmarks_from("tasks"),
     conda:
@@ -63,8 +59,6 @@ rule benchmark:
         f"{R}/problems/{{benchmark}}.parquet",
     log:
         f"{R}/logs/benchmark/{{benchmark}}.log",
-    benchmark:
-        f"{R}/benchmarks/benchmark/{{benchmark}}.tsv"
     wildcard_constraints:
         benchmark=benchmarks_from("hub"),
     conda:
@@ -89,8 +83,6 @@ rule split:
         f"{R}/problems/{{benchmark}}.parquet",
     log:
         f"{R}/logs/split/{{benchmark}}.log",
-    benchmark:
-        f"{R}/benchmarks/split/{{benchmark}}.tsv"
     wildcard_constraints:
         benchmark=benchmarks_from("split"),
     conda:
@@ -119,8 +111,6 @@ rule annotate:
         summary=f"{R}/annotations/{{benchmark}}.json",
     log:
         f"{R}/logs/annotate/{{benchmark}}.log",
-    benchmark:
-        f"{R}/benchmarks/annotate/{{benchmark}}.tsv"
     wildcard_constraints:
         benchmark=benchmarks_from("hub"),
     conda:

@@ -14,8 +14,6 @@ rule download:
         directory(f"{R}/models/{{model}}/seed-{{seed}}"),
     log:
         f"{R}/logs/download/{{model}}/seed-{{seed}}.log",
-    benchmark:
-        f"{R}/benchmarks/download/{{model}}/seed-{{seed}}.tsv"
     wildcard_constraints:
         model=models_from("hub"),
     conda:
@@ -40,8 +38,6 @@ rule fetch:
         f"{R}/downloads/{{benchmark}}.jsonl",
     log:
         f"{R}/logs/fetch/{{benchmark}}.log",
-    benchmark:
-        f"{R}/benchmarks/fetch/{{benchmark}}.tsv"
     wildcard_constraints:
         benchmark=benchmarks_from("hub"),
     conda:

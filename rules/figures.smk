@@ -15,8 +15,6 @@ rule figure:
         f"{F}/{{figure}}.png",
     log:
         f"{R}/logs/figure/{{figure}}.log",
-    benchmark:
-        f"{R}/benchmarks/figure/{{figure}}.tsv"
     conda:
         "../envs/analysis.yaml"
     threads: 1

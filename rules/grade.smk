@@ -11,8 +11,6 @@ rule grade:
         f"{R}/verdicts/{{arm}}/seed-{{seed}}/{{benchmark}}/{{piece}}.parquet",
     log:
         f"{R}/logs/grade/{{arm}}/seed-{{seed}}/{{benchmark}}/{{piece}}.log",
-    benchmark:
-        f"{R}/benchmarks/grade/{{arm}}/seed-{{seed}}/{{benchmark}}/{{piece}}.tsv"
     conda:
         "../envs/analysis.yaml"
     threads: 1
@@ -34,8 +32,6 @@ rule count:
         f"{R}/counts/{{arm}}/seed-{{seed}}/{{benchmark}}.parquet",
     log:
         f"{R}/logs/count/{{arm}}/seed-{{seed}}/{{benchmark}}.log",
-    benchmark:
-        f"{R}/benchmarks/count/{{arm}}/seed-{{seed}}/{{benchmark}}.tsv"
     conda:
         "../envs/analysis.yaml"
     threads: 1
@@ -57,8 +53,6 @@ use rule count as recount with:
         f"{R}/counts/{{arm}}/seed-{{seed}}/{{benchmark}}/extra-{{other}}-{{other_seed}}.parquet",
     log:
         f"{R}/logs/recount/{{arm}}/seed-{{seed}}/{{benchmark}}/extra-{{other}}-{{other_seed}}.log",
-    benchmark:
-        f"{R}/benchmarks/recount/{{arm}}/seed-{{seed}}/{{benchmark}}/extra-{{other}}-{{other_seed}}.tsv"
     params:
         n=config["sampling"]["extra"],
         stamp=stamp("recount", "scripts/count.py"),
@@ -72,8 +66,6 @@ use rule count as count_probes with:
         f"{R}/counts/{{arm}}/seed-{{seed}}/{{benchmark}}/probes.parquet",
     log:
         f"{R}/logs/count_probes/{{arm}}/seed-{{seed}}/{{benchmark}}.log",
-    benchmark:
-        f"{R}/benchmarks/count_probes/{{arm}}/seed-{{seed}}/{{benchmark}}.tsv"
     params:
         n=config["sampling"]["probes"]["n"],
         stamp=stamp("count_probes", "scripts/count.py"),

@@ -9,8 +9,6 @@ rule collect:
         f"paper/{STUDY.name}-numbers.tex",
     log:
         f"{R}/logs/collect.log",
-    benchmark:
-        f"{R}/benchmarks/collect.tsv"
     conda:
         "../envs/analysis.yaml"
     threads: 1
@@ -35,8 +33,6 @@ rule typeset:
         paper_places(),
     log:
         f"{R}/logs/typeset.log",
-    benchmark:
-        f"{R}/benchmarks/typeset.tsv"
     conda:
         "../envs/paper.yaml"
     threads: 1

@@ -10,8 +10,6 @@ rule match:
         f"{R}/temperatures/{{arm}}/seed-{{seed}}/{{benchmark}}.json",
     log:
         f"{R}/logs/match/{{arm}}/seed-{{seed}}/{{benchmark}}.log",
-    benchmark:
-        f"{R}/benchmarks/match/{{arm}}/seed-{{seed}}/{{benchmark}}.tsv"
     conda:
         "../envs/train.yaml"
     threads: cores(arm_gpus)
@@ -46,8 +44,6 @@ rule sample:
         f"{R}/samples/{{arm}}/seed-{{seed}}/{{benchmark}}/shard-{{shard}}.parquet",
     log:
         f"{R}/logs/sample/{{arm}}/seed-{{seed}}/{{benchmark}}/shard-{{shard}}.log",
-    benchmark:
-        f"{R}/benchmarks/sample/{{arm}}/seed-{{seed}}/{{benchmark}}/shard-{{shard}}.tsv"
     conda:
         ENGINE_ENV
     threads: cores(arm_gpus)
@@ -85,8 +81,6 @@ use rule sample as resample with:
         f"{R}/samples/{{arm}}/seed-{{seed}}/{{benchmark}}/extra-{{other}}-{{other_seed}}.parquet",
     log:
         f"{R}/logs/resample/{{arm}}/seed-{{seed}}/{{benchmark}}/extra-{{other}}-{{other_seed}}.log",
-    benchmark:
-        f"{R}/benchmarks/resample/{{arm}}/seed-{{seed}}/{{benchmark}}/extra-{{other}}-{{other_seed}}.tsv"
     resources:
         gpu=arm_gpus,
         nodes=1,
@@ -128,8 +122,6 @@ rule probe:
         f"{R}/samples/{{arm}}/seed-{{seed}}/{{benchmark}}/probes.parquet",
     log:
         f"{R}/logs/probe/{{arm}}/seed-{{seed}}/{{benchmark}}.log",
-    benchmark:
-        f"{R}/benchmarks/probe/{{arm}}/seed-{{seed}}/{{benchmark}}.tsv"
     conda:
         ENGINE_ENV
     threads: cores(arm_gpus)

@@ -10,8 +10,6 @@ rule scaffold:
         f"{R}/prompts/{{benchmark}}/{{template}}.parquet",
     log:
         f"{R}/logs/scaffold/{{benchmark}}/{{template}}.log",
-    benchmark:
-        f"{R}/benchmarks/scaffold/{{benchmark}}/{{template}}.tsv"
     conda:
         "../envs/analysis.yaml"
     threads: 1

@@ -11,8 +11,6 @@ rule score:
         f"{R}/scores/{{scorer}}/seed-{{seed}}/{{text}}/seed-{{text_seed}}/{{benchmark}}.parquet",
     log:
         f"{R}/logs/score/{{scorer}}/seed-{{seed}}/{{text}}/seed-{{text_seed}}/{{benchmark}}.log",
-    benchmark:
-        f"{R}/benchmarks/score/{{scorer}}/seed-{{seed}}/{{text}}/seed-{{text_seed}}/{{benchmark}}.tsv"
     conda:
         "../envs/train.yaml"
     threads: cores(scorer_gpus)

@@ -7,8 +7,6 @@ rule pretrain:
         log=f"{R}/training/{{model}}/seed-{{seed}}.parquet",
     log:
         f"{R}/logs/pretrain/{{model}}/seed-{{seed}}.log",
-    benchmark:
-        f"{R}/benchmarks/pretrain/{{model}}/seed-{{seed}}.tsv"
     wildcard_constraints:
         model=models_from("pretrain"),
     priority: 20
@@ -43,8 +41,6 @@ rule distill:
         log=f"{R}/training/{{model}}/seed-{{seed}}.parquet",
     log:
         f"{R}/logs/distill/{{model}}/seed-{{seed}}.log",
-    benchmark:
-        f"{R}/benchmarks/distill/{{model}}/seed-{{seed}}.tsv"
     wildcard_constraints:
         model=models_from("distill"),
     conda:
@@ -76,8 +72,6 @@ rule train:
         log=f"{R}/training/{{run}}/seed-{{seed}}.parquet",
     log:
         f"{R}/logs/train/{{run}}/seed-{{seed}}.log",
-    benchmark:
-        f"{R}/benchmarks/train/{{run}}/seed-{{seed}}.tsv"
     wildcard_constraints:
         run=runs_that(reinforced=True),
     priority: 10  # the longest jobs first, so that sampling fills the other cores
@@ -121,8 +115,6 @@ rule finetune:
         log=f"{R}/training/{{run}}/seed-{{seed}}.parquet",
     log:
         f"{R}/logs/finetune/{{run}}/seed-{{seed}}.log",
-    benchmark:
-        f"{R}/benchmarks/finetune/{{run}}/seed-{{seed}}.tsv"
     wildcard_constraints:
         run=runs_that(reinforced=False),
     priority: 10

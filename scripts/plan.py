@@ -7,7 +7,6 @@ the stated throughputs of ``config/throughputs.tsv``, and from records of finish
 """
 
 import argparse
-import csv
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,6 +14,7 @@ from typing import Any
 
 import workflow
 from anatomy import estimating, planning
+from anatomy.audit import records
 from anatomy.errors import AnatomyError
 
 
@@ -61,25 +61,6 @@ def jobs(found: Any) -> list[planning.Job]:
     return result
 
 
-def records(rules: Any, folder: Path) -> list[planning.Record]:
-    """Return what the jobs of the rules that have written a benchmark record took."""
-    found = []
-    for rule in (rule for rule in rules if rule.benchmark is not None):
-        constant = Path(str(rule.benchmark.constant_prefix()))
-        start = constant if constant.is_dir() else constant.parent
-        for path in sorted(start.rglob("*.tsv")) if start.is_relative_to(folder) else []:
-            named = rule.benchmark.match(str(path))
-            if named is None:
-                continue
-            with path.open(newline="") as file:
-                try:
-                    seconds = [float(row["s"]) for row in csv.DictReader(file, delimiter="\t")]
-                except (KeyError, TypeError, ValueError) as error:
-                    raise AnatomyError(f"{path}: not a benchmark record ({error}); delete it") from error
-            found += [planning.Record(rule.name, named.groupdict(), second) for second in seconds]
-    return found
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -98,8 +79,9 @@ def main() -> None:
         found = looked_at(arguments.targets, configfiles, arguments.all)
         study = found.globals["STUDY"]
         asked = estimating.asked(study, arguments.throughputs, arguments.gpu)
-        folder = Path("results") / study.name / "benchmarks"
-        estimates = planning.Estimates(study, asked, records(found.rules, folder))
+        done = records.within(Path("results") / study.name, Path("figures") / study.name)
+        took = [planning.Record(job.rule, job.wildcards, job.run["seconds"]) for job in done]
+        estimates = planning.Estimates(study, asked, took)
         plan = planning.plan(study, jobs(found), estimates)
         print(estimating.printed(plan, asked))
         if arguments.csv:

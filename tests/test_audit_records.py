@@ -158,12 +158,34 @@ def test_a_record_tells_what_a_job_depended_on(job: SimpleNamespace) -> None:
     assert listed == {"scripts/some.py": found.code["scripts/some.py"]}
 
 
-def test_versions_are_those_that_were_imported(job: SimpleNamespace) -> None:
+def test_versions_are_those_of_the_packages_that_the_code_imports(job: SimpleNamespace) -> None:
+    Path("scripts/some.py").write_text("import pandas as pd\ndef late():\n    from hypothesis.x import y\n")
     packages = record(job).result["environment"]["packages"]
-    for name in ("numpy", "pyarrow", "pytest", "hypothesis", "pyyaml"):
+    for name in ("pandas", "hypothesis", "pyarrow"):  # the last one by the library
         assert packages[name] == importlib.metadata.version(name)
-    assert ("streamlit" not in packages and "jinja2" in packages) or "jinja2" not in sys.modules
+    assert {"numpy", "python-dateutil", "sortedcontainers"} <= set(packages), "what these require"
+    assert "pytest" in sys.modules and "pytest" not in packages  # this process has it, for other reasons
     assert not any(name.startswith("snakemake") for name in packages)
+
+
+def test_versions_do_not_depend_on_what_a_process_has_loaded(tmp_path: Path) -> None:
+    (tmp_path / "code.py").write_text("import yaml\n")
+    asking = (
+        "from pathlib import Path; from anatomy.audit import recording as r;"
+        "print(r.packages([Path('code.py')]))"
+    )
+    said = [
+        subprocess.run(
+            [sys.executable, "-c", before + asking],
+            cwd=tmp_path,
+            env={**os.environ, "PYTHONPATH": str(Path(recording.__file__).parents[2])},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        for before in ("", "import numpy, jinja2;")
+    ]
+    assert said[0] == said[1] == f"{{'pyyaml': '{importlib.metadata.version('pyyaml')}'}}\n"
 
 
 def test_the_same_job_has_the_same_digest_whenever_and_wherever_it_runs(job: SimpleNamespace) -> None:

@@ -19,6 +19,7 @@ import yaml
 from tiny import ROOT, copy_repository
 
 from anatomy import cluster
+from anatomy.audit import records
 
 HERE = ROOT / "tests/cluster"
 NEEDED = ("sbatch", "slurmctld", "slurmd", "munged")
@@ -250,7 +251,7 @@ def test_models_are_scheduled_on_gpus_and_nothing_else_is(finished: Finished) ->
 
 
 def test_short_jobs_share_a_slurm_job(finished: Finished) -> None:
-    jobs = list(finished.folder.glob("results/tiny/benchmarks/**/*.tsv"))
+    jobs = records.within(finished.folder / "results/tiny", finished.folder / "figures/tiny")
     assert list(finished.states.values()).count("COMPLETED") < 0.8 * len(jobs)
     said = "\n".join(run.said for run in finished.runs)
     submitted = re.findall(r"has been submitted .*slurm_logs/(\w+)", said)

@@ -557,11 +557,11 @@ def test_mistakes_end_in_one_line(clone: Path) -> None:
 
 
 def test_a_broken_record_is_named(clone: Path) -> None:
-    record = clone / "results/tiny/benchmarks/grade/base/seed-0/hard/shard-000.tsv"
+    record = clone / "results/tiny/verdicts/base/seed-0/hard/shard-000.record.json"
     record.parent.mkdir(parents=True)
-    record.write_text("s\th:m:s\nsoon\t0:00:01\n")
+    record.write_text('{"format": 1}')
     try:
         shown = run(clone, *TINY)
-        assert "shard-000.tsv: not a benchmark record" in shown and "delete it" in shown
+        assert "shard-000.record.json: not a job's record" in shown
     finally:
         record.unlink()

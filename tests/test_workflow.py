@@ -45,10 +45,8 @@ def test_every_artifact_is_there(finished: Path) -> None:
 
 
 def test_no_job_takes_more_than_three_gib(finished: Path) -> None:
-    for path in finished.glob(f"{STUDY}/benchmarks/**/*.tsv"):
-        header, row = path.read_text().splitlines()[:2]
-        peak = dict(zip(header.split("\t"), row.split("\t"), strict=True))["max_rss"]
-        assert peak in ("NA", "-") or float(peak) < 3 * 1024, f"{path}: {peak} MiB"
+    for job in records.within(finished / STUDY, finished / "figures/tiny"):
+        assert job.run["peak_memory_mib"] < 3 * 1024, f"{job.name}: {job.run['peak_memory_mib']} MiB"
 
 
 def test_a_finished_study_has_nothing_to_do(finished: Path) -> None:

@@ -2,9 +2,11 @@
 
 import ast
 import hashlib
-from collections.abc import Iterable
+import sys
+from collections.abc import Iterable, Iterator
 from functools import cache
 from pathlib import Path
+from typing import NamedTuple
 
 from anatomy import tables
 from anatomy.errors import AnatomyError
@@ -41,21 +43,37 @@ def same_meaning(first: str, second: str) -> bool:
         return False
 
 
+class Import(NamedTuple):
+    """An import in a source file: ``from module import names``, or ``import module``."""
+
+    module: str
+    names: tuple[str, ...]
+    loads: bool
+    """Whether it is carried out when the file is loaded, not later by a function."""
+
+
 @cache
-def _imports(source: str) -> tuple[str, ...]:
-    """Return the names of the library's modules that a source file imports."""
-    names: list[str] = []
-    for node in ast.walk(ast.parse(source)):
+def _imports(source: str) -> tuple[Import, ...]:
+    """Return all imports of a source file, but relative ones."""
+    tree, found = ast.parse(source), []
+    for node in ast.walk(tree):
+        loads = node in tree.body
         if isinstance(node, ast.Import):
-            names += (a.name.partition(".")[2] for a in node.names if a.name.startswith("anatomy."))
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            if node.module == "anatomy":
-                names += (alias.name for alias in node.names)
-            elif node.module.startswith("anatomy."):
-                package = node.module.partition(".")[2]
-                # What is imported may be a name of the module, or a module of the package.
-                names += (package, *(f"{package}.{alias.name}" for alias in node.names))
-    return tuple(names)
+            found += [Import(alias.name, (), loads) for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            found.append(Import(node.module, tuple(alias.name for alias in node.names), loads))
+    return tuple(found)
+
+
+def _candidates(imports: Iterable[Import]) -> Iterator[str]:
+    """Yield the names that modules of the library may have which are imported."""
+    for module, names, _ in imports:
+        package = module.partition(".")[2]
+        if module == "anatomy":
+            yield from names
+        elif module.startswith("anatomy."):
+            # What is imported may be a name of the module, or a module of the package.
+            yield from (package, *(f"{package}.{name}" for name in names))
 
 
 @cache
@@ -63,12 +81,19 @@ def modules(script: Path) -> tuple[Path, ...]:
     """Return a script and the library's modules that it can reach through its imports, sorted."""
     found, todo = {script.resolve()}, [script.resolve()]
     while todo:
-        for name in _imports(todo.pop().read_text(encoding="utf-8")):
+        for name in _candidates(_imports(todo.pop().read_text(encoding="utf-8"))):
             module = (_LIBRARY / name.replace(".", "/")).with_suffix(".py")
             if module.exists() and module not in found:
                 found.add(module)
                 todo.append(module)
     return tuple(sorted(found))
+
+
+def foreign(script: Path) -> list[Import]:
+    """Return the imports of others' packages in all code that a script can reach, sorted."""
+    ours = {"anatomy", *(path.stem for path in script.parent.glob("*.py")), *sys.stdlib_module_names}
+    found = (one for path in modules(script) for one in _imports(path.read_text(encoding="utf-8")))
+    return sorted({one for one in found if one.module.partition(".")[0] not in ours})
 
 
 @cache

@@ -17,7 +17,9 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
+
+from packaging.requirements import Requirement
 
 from anatomy.audit import hashing, records
 from anatomy.audit.records import File
@@ -33,6 +35,7 @@ _TOKENS = re.compile(
     r"|(?<=[Bb]earer )\S+"
 )
 _HIDDEN = "[secret]"
+_IMPORT = re.compile(r"^\s*(?:from|import)\s+(\w+)", re.MULTILINE)
 _RECORDER = ("anatomy.audit", "anatomy.audit.hashing", "anatomy.audit.recording", "anatomy.audit.records")
 
 
@@ -90,7 +93,7 @@ class Recorder:
                 "outputs": [look(str(path), cache=True).to_json() for path in job.output],
                 "named": {"inputs": named(job.input), "outputs": named(job.output)},
                 "code": {_within(path): digest for path, digest in code.items()},
-                "environment": environment(),
+                "environment": environment(code),
             }
         )
         result["params"].pop("stamp", None)  # a digest of what stands here in full
@@ -210,9 +213,9 @@ def _tree(script: Path) -> list[Path]:
 # Environment -----------------------------------------------------------------------------------------
 
 
-def environment() -> dict[str, Any]:
-    """Return Python's version, the lock that the packages were installed from, and those really imported."""
-    return {"python": platform.python_version(), "lock": _lock(), "packages": packages()}
+def environment(code: Iterable[Path]) -> dict[str, Any]:
+    """Return Python's version, the lock that the packages were installed from, and those that code uses."""
+    return {"python": platform.python_version(), "lock": _lock(), "packages": packages(code)}
 
 
 def _lock() -> dict[str, str] | None:
@@ -229,21 +232,39 @@ def _lock() -> dict[str, str] | None:
     return {"path": str(path), "sha256": hashing.sha256(path)} if path.is_file() else None
 
 
-def packages() -> dict[str, str]:
-    """Return the versions of the installed packages that this process has imported."""
-    roots = {name.partition(".")[0] for name in list(sys.modules)} - set(sys.stdlib_module_names)
-    return {
-        name: version
-        for name, version, modules in _distributions()
-        # Snakemake is in the process only where it started it; it has no part in a result.
-        if not name.startswith("snakemake") and not roots.isdisjoint(modules)
-    }
+def packages(code: Iterable[Path]) -> dict[str, str]:
+    """Return the versions of the installed packages that source files import, and of all that these require.
+
+    It is read in the sources and not in ``sys.modules``: what a process has loaded besides, and when, depends
+    on how it was started.
+    """
+    roots = {root for path in code for root in _IMPORT.findall(path.read_text(encoding="utf-8"))}
+    todo = [found.name for found in _distributions().values() if not roots.isdisjoint(found.modules)]
+    seen: dict[str, str] = {}
+    while todo:
+        found = _distributions().get(todo.pop())
+        if found and found.name not in seen:
+            seen[found.name] = found.version
+            todo += _required(found.folder)
+    return dict(sorted(seen.items()))
+
+
+class _Distribution(NamedTuple):
+    name: str
+    version: str
+    modules: tuple[str, ...]
+    """Top-level modules."""
+    folder: Path
+
+
+def _called(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()
 
 
 @cache
-def _distributions() -> list[tuple[str, str, tuple[str, ...]]]:
-    """Return name, version and top-level modules of each installed package, from the names of files alone."""
-    found = []
+def _distributions() -> dict[str, _Distribution]:
+    """Return each installed package by its name, from the names of files alone."""
+    found = {}
     for folder in sys.path:
         if not folder.endswith(("site-packages", "dist-packages")):
             continue
@@ -251,8 +272,23 @@ def _distributions() -> list[tuple[str, str, tuple[str, ...]]]:
             name, _, version = info.name.removesuffix(".dist-info").partition("-")
             listed = info / "top_level.txt"
             modules = tuple(listed.read_text().split()) if listed.is_file() else _from_record(info)
-            found.append((name.lower().replace("_", "-").replace(".", "-"), version, modules))
-    return sorted(found)
+            found.setdefault(_called(name), _Distribution(_called(name), version, modules, info))
+    return found
+
+
+def _required(info: Path) -> list[str]:
+    """Return the names of the packages that an installed one requires, extras left out."""
+    found = []
+    with (info / "METADATA").open(encoding="utf-8", errors="replace") as lines:
+        for line in lines:
+            field, _, value = line.partition(": ")
+            if field == "Requires-Dist":
+                needed = Requirement(value.strip())
+                if needed.marker is None or needed.marker.evaluate({"extra": ""}):
+                    found.append(_called(needed.name))
+            elif not line.strip():  # the description
+                break
+    return found
 
 
 def _from_record(info: Path) -> tuple[str, ...]:
@@ -314,15 +350,17 @@ def _gpu() -> list[str]:
 
 
 def _command() -> str:
-    """Return the command line that started the job: Snakemake's, where it is our parent."""
-    words = [Path(sys.executable).name, *sys.argv]
+    """Return the command line that started the job: Snakemake's, where it is an ancestor of this process."""
+    pid = os.getppid()
     try:
-        parents = Path(f"/proc/{os.getppid()}/cmdline").read_bytes().decode(errors="replace").split("\0")
-        if any("snakemake" in word for word in parents):
-            words = [word for word in parents if word]
-    except OSError:
-        pass  # no /proc: the script's own
-    return " ".join(words)
+        while pid > 1:
+            words = Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="replace").split("\0")
+            if any(Path(word).name == "snakemake" for word in words):
+                return " ".join(word for word in words if word)
+            pid = int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+    except (OSError, ValueError):
+        pass  # no /proc
+    return " ".join([Path(sys.executable).name, *sys.argv])
 
 
 # Nothing personal ------------------------------------------------------------------------------------

@@ -132,3 +132,12 @@ def producer(path: str | Path, folder: Path = Path()) -> Record | None:
         return None
     record = read(place)
     return record if record.output(str(path)) else None
+
+
+def within(*folders: Path) -> list[Record]:
+    """Return the records of all jobs whose outputs lie in some folders, each once.
+
+    Raises AnatomyError for a record that was damaged.
+    """
+    paths = (path for folder in folders for path in sorted(folder.rglob("*.record.json")))
+    return list({record.digest: record for record in map(read, paths)}.values())
