@@ -41,7 +41,7 @@ study: setup
 test: lint
 	@$(MAKE) vllm || true
 	@echo "== tests"
-	@$(BIN)/python -m pytest -n $(WORKERS) --no-loadscope-reorder $(PYTEST_ARGS)
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
 
 lint: setup
 	@echo "== ruff"

@@ -12,6 +12,7 @@ server), it runs the command itself. A server imports packages only, never this 
 script needs when it is first asked for it. It ends, and its jobs with it, when Snakemake does.
 """
 
+import contextlib
 import json
 import os
 import signal
@@ -101,11 +102,16 @@ def client(folder: str, command: list[str]) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal sends it to the job too
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda number, _: os.kill(pid, number))
-    status = int(answers.readline() or 1)
+    _end(int(answers.readline() or 1))  # 1: the server has died, and its jobs with it
+
+
+def _end(status: int) -> None:
+    """End this process with a status; a negative one is the signal to end by."""
     if status < 0:
-        signal.signal(-status, signal.SIG_DFL)
+        if -status != signal.SIGKILL:
+            signal.signal(-status, signal.SIG_DFL)
         os.kill(os.getpid(), -status)
-    sys.exit(status)
+    os._exit(status & 0xFF)
 
 
 # A server ---------------------------------------------------------------------------------------------
@@ -163,10 +169,8 @@ def _compared(environment: Mapping[str, str]) -> dict[str, str]:
 
 def _answer(connection: socket.socket, number: int) -> None:
     """Tell a client a number: its job's process, 0 for none; or how the job has ended."""
-    try:
+    with contextlib.suppress(OSError):  # it was killed
         connection.sendall(b"%d\n" % number)
-    except OSError:
-        pass  # it was killed
 
 
 def _begin(connection: socket.socket, imports: Imports, own: Mapping[str, str], events: Any) -> int:
@@ -257,10 +261,7 @@ def _become(script: str, folder: str, environment: Mapping[str, str], files: Seq
     atexit._run_exitfuncs()
     for stream in (sys.stdout, sys.stderr):
         stream.flush()
-    if status < 0:
-        signal.signal(-status, signal.SIG_DFL)
-        os.kill(os.getpid(), -status)
-    os._exit(status & 0xFF)
+    _end(status)
 
 
 if __name__ == "__main__":

@@ -1,17 +1,14 @@
 """Settings of all tests (the same examples every time, none fails by being slow); the tiny study."""
 
 import os
-import re
 import shutil
 import signal
-from functools import cache
 from pathlib import Path
-from typing import Any
 
 import pytest
+from filelock import FileLock
 from hypothesis import settings
 from tiny import copy_repository, snakemake
-from xdist.scheduler import LoadScopeScheduling
 
 # A shell starts what runs in the background with SIGINT ignored, and children inherit that: tests send it.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -23,49 +20,31 @@ settings.register_profile("reproducible", deadline=None, derandomize=True)
 settings.load_profile("reproducible")
 
 
-# Which process runs which tests: modules' fixtures, and the tiny study, are to be made once. The files that
-# need that study are for one process, and the others for whichever is free, those with long tests first.
-
-
-@cache
-def needs_study(path: Path) -> bool:
-    return re.search(r"\b(finished|again): Path", path.read_text(encoding="utf-8")) is not None
-
-
-@cache
-def is_fast(path: Path) -> bool:
-    return "mark.slow" not in path.read_text(encoding="utf-8")
-
-
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    items.sort(key=lambda item: (not needs_study(item.path), is_fast(item.path)))  # within each, as they came
-
-
-class Scheduler(LoadScopeScheduling):
-    """Groups of tests by file, since xdist 3.8 does not read its own marks of groups with pytest 9.2."""
-
-    def _split_scope(self, nodeid: str) -> str:
-        file = nodeid.partition("::")[0]
-        return "study" if needs_study(self.config.rootpath / file) else file
-
-
-def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Scheduler:
-    return Scheduler(config, log)
+    """Long tests first, so that no process is left with them at the end; files stay whole."""
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in slow)  # within each, as they came
 
 
 @pytest.fixture(scope="session")
-def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A finished tiny study, not to be changed.
+def finished(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
+    """A finished tiny study, not to be changed: made once, by the first process whose tests ask for it.
 
     ANATOMY_FINISHED names a folder with one, so that the tests that need it can be repeated quickly.
     """
-    folder = tmp_path_factory.mktemp("finished") / "study"
-    given = os.environ.get("ANATOMY_FINISHED")
-    if given:
+    if given := os.environ.get("ANATOMY_FINISHED"):
+        folder = tmp_path_factory.mktemp("finished") / "study"
         shutil.copytree(given, folder, symlinks=True)
         return folder
-    done = snakemake(copy_repository(folder), "all")
-    assert done.returncode == 0, done.stdout[-5000:]
+    own = tmp_path_factory.getbasetemp()
+    common = own if worker_id == "master" else own.parent
+    folder, said = common / "finished" / "study", common / "finished.log"
+    with FileLock(common / "finished.lock"):
+        if not said.exists():
+            done = snakemake(copy_repository(folder), "all")
+            said.write_text(f"{done.returncode}\n{done.stdout[-5000:]}")
+    status, _, lines = said.read_text().partition("\n")
+    assert status == "0", lines
     return folder
 
 

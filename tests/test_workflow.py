@@ -18,7 +18,7 @@ from tiny import ROOT, STUDY, command, copy_repository, planned, snakemake
 
 import workflow
 from anatomy import benchmarks, tables
-from anatomy.audit import ledger, records
+from anatomy.audit import records
 
 pytestmark = pytest.mark.slow
 
@@ -84,10 +84,8 @@ def test_a_figures_script_reruns_what_it_draws_alone(again: Path) -> None:
     # of problems and of programs
     assert planned(again, "figures") == {"figure": 2, "figures": 1}
     assert planned(again) == {"figure": 2, "ledger": 1, "typeset": 1, "browse": 1}
-    began = time.monotonic()
     done = snakemake(again, "figures/tiny/passk.pdf")
-    assert done.returncode == 0, done.stdout
-    assert time.monotonic() - began < 60  # a few seconds where nothing else runs
+    assert done.returncode == 0 and "1 of 1 steps (100%) done" in done.stdout, done.stdout
 
 
 def test_a_library_module_reruns_only_what_can_reach_it(again: Path) -> None:
@@ -302,26 +300,28 @@ def kill_when(folder: Path, glob: str, *targets: str, count: int = 1) -> None:
 
 
 def test_killed_and_continued_ends_in_the_same_study(finished: Path, tmp_path: Path) -> None:
+    """Killed while models are pretrained, trained and sampled: on the way to a table that needs them all."""
     folder = copy_repository(tmp_path / "killed")
-    work = f"{STUDY}/work"
-    kill_when(folder, f"{work}/base/seed-0/checkpoint-*/complete", "all")
+    work, table = f"{STUDY}/work", f"{STUDY}/tables/accuracy_change.csv"
+    kill_when(folder, f"{work}/base/seed-0/checkpoint-*/complete", table)
     assert not (folder / f"{STUDY}/models/base/seed-0").exists()
-    kill_when(folder, f"{work}/grpo/seed-*/checkpoint-2/complete", "all")
+    kill_when(folder, f"{work}/grpo/seed-*/checkpoint-2/complete", table)
     assert f"{STUDY}/models/base/seed-0/step-120" in digests(folder)
-    kill_when(folder, f"{STUDY}/samples/**/shard-000.parquet", "all", count=4)
+    kill_when(folder, f"{STUDY}/samples/**/shard-000.parquet", table, count=4)
     shards = list(folder.glob(f"{STUDY}/samples/**/shard-000.parquet"))
     kept = {path: path.stat().st_mtime_ns for path in shards}
-    done = snakemake(folder, "all")
+    done = snakemake(folder, table)
     assert done.returncode == 0, done.stdout[-5000:]
     # Only the jobs in flight, at most one a core, may have written their file and not yet be recorded.
     redone = [path for path, at in kept.items() if path.stat().st_mtime_ns != at]
     assert len(kept) >= 4 and len(redone) <= 2, f"finished shards were redone: {redone}"
     assert not list(folder.glob(f"{STUDY}/**/.partial-*")), "half-written files were left behind"
-    assert digests(folder) == digests(finished)
-    numbers = f"{STUDY}/numbers.json"
-    assert (folder / numbers).read_text() == (finished / numbers).read_text()
-    roots = [ledger.read(study / STUDY / "ledger.json")["root"] for study in (folder, finished)]
-    assert roots[0] == roots[1], "the same study has another root"
+    assert (folder / table).read_bytes() == (finished / table).read_bytes()
+    made, uninterrupted = (digests(study) for study in (folder, finished))
+    assert f"{STUDY}/models/grpo/seed-1/step-6" in made and made.items() <= uninterrupted.items()
+    # Of records the ledger's root is the digest: the same study has the same root.
+    told = [{job.name: job.digest for job in records.within(study / STUDY)} for study in (folder, finished)]
+    assert len(told[0]) > 30 and told[0].items() <= told[1].items()
 
 
 def test_the_scheduler_is_woken_once_however_often_it_asks() -> None:
