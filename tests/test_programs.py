@@ -734,6 +734,18 @@ ENDINGS = {
 }
 
 
+@pytest.mark.parametrize("kind", programs.LIMITS)
+@pytest.mark.parametrize("entry_point", ["f", None])
+def test_a_program_is_not_told_what_is_expected_of_it(
+    kind: programs.Compare, entry_point: str | None
+) -> None:
+    inputs: tuple[Any, ...] = ("1\n",) if entry_point is None else ((1,),)
+    tests = programs.Tests(entry_point, inputs, ("kept from it",), prelude="import math\n", compare=kind)
+    made = programs.program(tests, "def f(x):\n    return x\n")
+    assert "kept from it" not in repr(made)
+    assert b"kept from it" not in sandbox._payload(made, programs.LIMITS[kind])
+
+
 @needs_sandbox
 @pytest.mark.parametrize("verdict", ENDINGS)
 def test_every_verdict_arises(verdict: str) -> None:

@@ -1,7 +1,9 @@
 """Every algorithm on a toy policy: what its first update does, what it resumes from, what it counts."""
 
+from collections import defaultdict
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -9,7 +11,8 @@ import pytest
 import torch
 from trl import GRPOTrainer
 
-from anatomy import models, reinforcement, scoring, world
+from anatomy import advantages, models, reinforcement, scoring, world
+from anatomy.critic import Critic
 from anatomy.errors import AnatomyError
 from anatomy.reinforcement import Reinforcement, Value
 
@@ -113,6 +116,43 @@ def test_advantages_of_grpo_are_trls_own(
     torch.testing.assert_close(pairs[2], pairs[3])
 
 
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_each_algorithm_has_its_own_advantages(algorithm: str) -> None:
+    rewards = torch.tensor([[1.0, 0.0, 0.0, 1.0], [1.0, 0.0, 0.0, 0.0]])
+    greedy, values = torch.tensor([1.0, 0.0]), torch.rand(8, 3, generator=torch.manual_seed(0))
+    mask = torch.tensor([[1, 1, 1], [1, 0, 0]] * 4)
+    found, _ = advantages.gae(rewards.flatten(), values, mask, 1.0, 0.95)
+    expected = {
+        "grpo": advantages.grpo(rewards).flatten(),
+        "dapo": advantages.grpo(rewards).flatten(),
+        "dr-grpo": advantages.dr_grpo(rewards).flatten(),
+        "rloo": advantages.rloo(rewards).flatten(),
+        "remax": advantages.remax(rewards, greedy).flatten(),
+        "reinforce++": advantages.reinforce_plus_plus(rewards, mask),
+        "ppo": advantages.whiten(found, mask),
+    }
+    critic = SimpleNamespace(values=lambda *_: values, fit=lambda *_: 0.0)
+    trainer: Any = SimpleNamespace(
+        rollouts=SimpleNamespace(config=config(algorithm), rewards=rewards.numpy(), greedy=greedy.numpy()),
+        critic=critic if algorithm == "ppo" else None,
+        _metrics={"train": defaultdict(list)},
+    )
+    batch = dict.fromkeys(("prompt_ids", "prompt_mask", "completion_ids", "completion_mask"), mask)
+    made = reinforcement._Reinforcer._advantages(trainer, batch, mask)
+    torch.testing.assert_close(made, expected[algorithm])
+
+
+def test_a_value_is_of_the_state_before_its_token(start: Path) -> None:
+    critic = Critic(start, 1e-3, torch.device("cpu"))
+    torch.nn.init.normal_(critic.model.score.weight, generator=torch.manual_seed(0))
+    prompts, seen = torch.tensor([[5, 6, 7]] * 2), torch.ones(2, 3, dtype=torch.long)
+    completions = torch.tensor([[8, 9, 10, 11], [8, 9, 12, 11]])  # the third token differs
+    with torch.no_grad():
+        first, second = critic.values(prompts, seen, completions, torch.ones(2, 4, dtype=torch.long))
+    torch.testing.assert_close(first[:3], second[:3])
+    assert abs(float(first[3] - second[3])) > 1e-3 and float(first.std()) > 1e-3
+
+
 def test_dapo_draws_groups_without_signal_anew(start: Path, tmp_path: Path) -> None:
     """Half of the problems are never solved: without refills half of the groups teach nothing."""
 
@@ -206,6 +246,9 @@ def test_kl_of_a_model_to_itself_is_zero_and_to_another_positive() -> None:
             logprobs[row, at] = scores[len(prompt) + at - 1, token].item()
     assert reinforcement.kl(model, prompts, completions, logprobs, 0) == pytest.approx(0, abs=1e-6)
     assert reinforcement.kl(other, prompts, completions, logprobs, 0) > 1e-5
+    # Every token is half as likely under the policy: r = 2, and r - log r - 1 = 1 - log 2.
+    halved = logprobs - np.float32(np.log(2))
+    assert reinforcement.kl(model, prompts, completions, halved, 0) == pytest.approx(1 - np.log(2), abs=1e-5)
 
 
 def test_the_rollouts_own_logprobs_are_what_trl_would_compute(

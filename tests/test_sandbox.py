@@ -4,6 +4,7 @@ import contextlib
 import math
 import os
 import signal
+import socket
 import struct
 import subprocess
 import sys
@@ -456,7 +457,12 @@ def test_no_network() -> None:
     refused("socket.create_connection(('127.0.0.1', 80), 1)", "PermissionError")
     refused("socket.socket(socket.AF_NETLINK, socket.SOCK_RAW)", "PermissionError")
     refused("socket.socket(socket.AF_UNIX).connect('/run/docker.sock')", "FileNotFoundError")
-    refused("socket.socket(socket.AF_UNIX).connect('\\0/tmp/.X11-unix/X0')", "ConnectionRefusedError")
+    with socket.socket(socket.AF_UNIX) as host:  # abstract names are those of a network namespace
+        host.bind(f"\0anatomy-{os.getpid()}")
+        host.listen()
+        refused(
+            f"socket.socket(socket.AF_UNIX).connect('\\0anatomy-{os.getpid()}')", "ConnectionRefusedError"
+        )
 
 
 def test_nothing_is_writable_but_the_scratch_folder() -> None:

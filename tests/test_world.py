@@ -16,6 +16,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from anatomy import scaffold, world
+from anatomy.rng import key
 from anatomy.world import Mixture, Problem, Step
 
 SCRIPTS = Path(world.__file__).parents[1]
@@ -146,6 +147,12 @@ def fresh_process(hash_seed: str) -> str:
 
 def test_the_same_bytes_in_every_process() -> None:
     assert len({fresh_process("0"), fresh_process("1"), fresh_process("31337")}) == 1
+
+
+def test_keys_tell_names_apart() -> None:
+    names = [("ab", "c"), ("a", "bc"), ("abc",), ("a", "b", "c"), (1, 11), (11, 1), (111,), ()]
+    assert len({key(*one) for one in names}) == len(names)
+    assert key("seed", 1) == key("seed", "1") and key("ab", "c") < 1 << 128
 
 
 def test_generation_is_a_function_of_seed_and_name_alone() -> None:
