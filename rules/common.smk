@@ -132,7 +132,7 @@ def fork_jobs():
         if forkserver.available(with_models)
     ]
     if families:
-        command, workflow.job_servers = forkserver.start(families, threads=1)
+        command, workflow.job_servers = forkserver.start(families, count=1)
         quoted = command.replace("{", "{{").replace("}", "}}")
         shell.prefix(f"set -euo pipefail; exec {quoted} ")
 

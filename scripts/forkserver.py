@@ -46,8 +46,14 @@ def available(models: bool) -> bool:
     return sys.platform == "linux" and not (models and gpu)
 
 
-def start(families: Sequence[Imports], threads: int) -> tuple[str, object]:
-    """Start a server for each family of scripts, for jobs with so many threads.
+def threads(count: int) -> dict[str, str]:
+    """Return the environment variables by which Snakemake tells a job how many threads it has."""
+    several = {f"{name}_NUM_THREADS": str(count) for name in ("OMP", "GOTO", "OPENBLAS", "MKL", "NUMEXPR")}
+    return {**several, "VECLIB_MAXIMUM_THREADS": str(count)}
+
+
+def start(families: Sequence[Imports], count: int) -> tuple[str, Any]:
+    """Start a server for each family of scripts, for jobs with ``count`` threads.
 
     Returns the command under which a shell command is to run, and an object that keeps the servers alive.
     """
@@ -56,9 +62,6 @@ def start(families: Sequence[Imports], threads: int) -> tuple[str, object]:
     import tempfile
 
     keeper = tempfile.TemporaryDirectory(prefix="anatomy-jobs-")
-    names = ("OMP", "GOTO", "OPENBLAS", "MKL")
-    counts = {f"{name}_NUM_THREADS": str(threads) for name in names}
-    counts |= {"VECLIB_MAXIMUM_THREADS": str(threads), "NUMEXPR_NUM_THREADS": str(threads)}
     pipes = []
     for number, imports in enumerate(families):
         path = os.path.join(keeper.name, f"{number}.socket")
@@ -69,7 +72,7 @@ def start(families: Sequence[Imports], threads: int) -> tuple[str, object]:
                 [sys.executable, os.path.abspath(__file__), "--serve", str(listener.fileno())],
                 stdin=subprocess.PIPE,
                 pass_fds=[listener.fileno()],
-                env={**os.environ, **counts},
+                env={**os.environ, **threads(count)},
             )
         assert server.stdin
         server.stdin.write(json.dumps(imports).encode() + b"\n")

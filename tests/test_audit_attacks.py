@@ -193,6 +193,16 @@ def the_file_of_numbers(folder: Path) -> None:
     path.write_text(json.dumps(numbers, indent=1) + "\n")
 
 
+def a_number_in_the_history(folder: Path) -> None:
+    """Alter what the study keeps of its numbers, to which those of the tables are compared."""
+    root = ledger.read(folder / STUDY / "ledger.json")["root"]
+    path = ledger.history(folder / STUDY, root)
+    kept = ledger.read_history(path)
+    kept["numbers"][GRPO]["text"] = "99.9"
+    path.unlink()
+    ledger.keep_history(folder / STUDY, root, kept["records"], kept["numbers"])
+
+
 def a_number_typed_into_the_paper(folder: Path) -> None:
     edit(folder / "paper/main.typ", "The base model is", "The base model of 12 layers is")
 
@@ -323,6 +333,7 @@ ATTACKS = [
         "was set with",
     ),
     Expected(the_file_of_numbers, "data changed", f"{STUDY}/numbers.json", (GRPO,), (BASE, OTHER)),
+    Expected(a_number_in_the_history, "number differs", GRPO, (GRPO,), (BASE, OTHER), "reported as 99.9"),
     Expected(a_number_typed_into_the_paper, "number typed", "paper/main.typ", (), (GRPO,), "12"),
     Expected(the_paper_itself_with_its_record, "paper altered", "paper/tiny.pdf", (GRPO,), (OTHER,)),
     Expected(a_source_that_is_kept, "data changed", KEPT),

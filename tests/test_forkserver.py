@@ -33,8 +33,8 @@ class Jobs:
 
     def __init__(self, folder: Path, *families: forkserver.Imports):
         self.folder = folder
-        self.environment = {**os.environ, **THREADS}
-        self.command, self.servers = forkserver.start(families, threads=1)
+        self.environment = {**os.environ, **forkserver.threads(1)}
+        self.command, self.servers = forkserver.start(families, count=1)
 
     def start(self, source: str, script: str = "some.py", **options: Any) -> subprocess.Popen[str]:
         copy = self.folder / f"tmp1.{script}"
@@ -58,11 +58,6 @@ class Jobs:
         process = self.start(source, script, **options)
         out, error = process.communicate("what is written")
         return process.returncode, out, error
-
-
-THREADS = {
-    f"{name}_NUM_THREADS": "1" for name in ("OMP", "GOTO", "OPENBLAS", "MKL")
-} | {"VECLIB_MAXIMUM_THREADS": "1", "NUMEXPR_NUM_THREADS": "1"}  # fmt: skip
 
 
 @pytest.fixture
@@ -169,12 +164,12 @@ def test_a_job_ends_with_its_client(jobs: Jobs) -> None:
 def test_servers_and_their_jobs_end_with_who_started_them(tmp_path: Path) -> None:
     (tmp_path / "starts.py").write_text(
         "import forkserver, sys, time\n"
-        "command, kept = forkserver.start([{'some.py': []}], threads=1)\n"
+        "command, kept = forkserver.start([{'some.py': []}], count=1)\n"
         "print(command, flush=True)\ntime.sleep(300)\n"
     )
     owner = subprocess.Popen(
         [sys.executable, tmp_path / "starts.py"],
-        env={**os.environ, **THREADS, "PYTHONPATH": str(Path(forkserver.__file__).parent)},
+        env={**os.environ, **forkserver.threads(1), "PYTHONPATH": str(Path(forkserver.__file__).parent)},
         stdout=subprocess.PIPE,
         text=True,
     )
