@@ -1,12 +1,16 @@
-"""Pages that are made from the project itself, so that they cannot be stale; MkDocs calls this (mkdocs.yml: hooks).
+"""Put the sources of the documentation site into a folder, from which Zensical builds it (`make docs`).
 
-The home page is README.md. Rules are described as Snakemake reads them, tables, figures and claims as the
-files in config/ declare them, and the library by its docstrings.
+    python docs/generate.py FOLDER
+
+The pages of docs/ are copied. The others are made from the project itself, so that they cannot be stale: the
+home page is README.md, rules are described as Snakemake reads them, tables, figures and claims as the files in
+config/ declare them, and the library by its docstrings.
 """
 
 import ast
 import csv
 import re
+import shutil
 import sys
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
@@ -14,8 +18,6 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from mkdocs.config.defaults import MkDocsConfig
-from mkdocs.structure.files import File, Files
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "scripts"))
@@ -29,29 +31,31 @@ GROUPS = {"analyses": "Analyses", "audit": "Audit"}
 """Packages of the library: the modules of ``analyses`` share a page, those of the others have one each."""
 
 
-def on_config(config: MkDocsConfig) -> None:
-    """Give every page the version, and the library its place in the navigation."""
-    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
-    config.copyright = f"Version {citation['version']}"
-    (reference,) = [entry["Reference"] for entry in config.nav or [] if "Reference" in entry]
-    (library,) = [entry["Library"] for entry in reference if "Library" in entry]
-    library += [f"{LIBRARY}/index.md", *(page for page in library_pages() if page != f"{LIBRARY}/index.md")]
-
-
-def on_files(files: Files, config: MkDocsConfig) -> None:
-    """Add the pages, and what README.md links to besides pages."""
+def main(folder: Path) -> None:
+    shutil.rmtree(folder, ignore_errors=True)
+    shutil.copytree(ROOT / "docs", folder / "docs", ignore=shutil.ignore_patterns("*.py", "*.yml", "__pycache__"))
+    for name in ("LICENSE", "CITATION.cff"):  # README.md links to them
+        shutil.copy(ROOT / name, folder / "docs" / name)
+    library = library_pages()
     pages = {
         "index.md": home((ROOT / "README.md").read_text(encoding="utf-8")),
         "changelog.md": (ROOT / "CHANGELOG.md").read_text(encoding="utf-8"),
         "reference/rules.md": rules_page(),
         "reference/artifacts.md": artifacts_page(),
         "reference/claims.md": claims_page(ROOT / "results/embedded/tables/claims.csv"),
-        **library_pages(),
+        **library,
     }
     for name, text in pages.items():
-        files.append(File.generated(config, name, content=text))
-    for name in ("LICENSE", "CITATION.cff"):
-        files.append(File.generated(config, name, abs_src_path=str(ROOT / name)))
+        path = folder / "docs" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    settings = yaml.safe_load((ROOT / "docs/site.yml").read_text(encoding="utf-8"))
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
+    settings["copyright"] = f"Version {citation['version']}"
+    (reference,) = [entry["Reference"] for entry in settings["nav"] if "Reference" in entry]
+    (entries,) = [entry["Library"] for entry in reference if "Library" in entry]
+    entries += library
+    (folder / "mkdocs.yml").write_text(yaml.safe_dump(settings, sort_keys=False), encoding="utf-8")
 
 
 def home(readme: str) -> str:
@@ -375,3 +379,7 @@ def library_pages() -> dict[str, str]:
 
 def modules(folder: Path) -> list[Path]:
     return sorted(path for path in folder.glob("*.py") if path.stem != "__init__")
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

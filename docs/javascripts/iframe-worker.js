@@ -1,8 +1,10 @@
-// A page opened from the disk may not start a Worker, in which the search runs: here it runs in a hidden frame.
+// The search runs in a Worker, which a page that was opened from the disk may not start: there, this runs the same
+// script in a hidden frame instead.
 if (location.protocol === "file:") {
-  window.Worker = class extends EventTarget {
+  window.Worker = class {
+    onmessage = null
+
     constructor(url) {
-      super()
       this.frame = document.createElement("iframe")
       this.frame.hidden = true
       document.body.append(this.frame)
@@ -10,22 +12,20 @@ if (location.protocol === "file:") {
       inner.document.open()
       inner.document.write("<!doctype html><body></body>")
       inner.document.close()
-      const load = source => new Promise((resolve, reject) => {
-        const script = inner.document.createElement("script")
-        script.src = new URL(source, location.href).href
-        script.onload = resolve
-        script.onerror = () => reject(new Error(`cannot load ${source}`))
-        inner.document.body.append(script)
-      })
-      inner.postMessage = data => this.dispatchEvent(new MessageEvent("message", { data }))
-      inner.importScripts = (...sources) =>
-        sources.reduce((before, source) => before.then(() => load(source)), Promise.resolve())
-      this.loaded = load(url)
+      inner.postMessage = message => {
+        const data = structuredClone(message)
+        setTimeout(() => this.onmessage?.({ data }))
+      }
+      const script = inner.document.createElement("script")
+      script.src = new URL(url, location.href).href
+      this.loaded = new Promise(resolve => { script.onload = resolve })
+      inner.document.body.append(script)
     }
 
-    postMessage(data) {
+    postMessage(message) {
       const inner = this.frame.contentWindow
-      this.loaded.then(() => inner.dispatchEvent(new inner.MessageEvent("message", { data })))
+      const data = structuredClone(message)
+      this.loaded.then(() => setTimeout(() => inner.dispatchEvent(new inner.MessageEvent("message", { data }))))
     }
 
     terminate() {
