@@ -3,8 +3,8 @@
     python docs/generate.py FOLDER
 
 The pages of docs/ are copied. What can be made from the project itself is, so that it cannot be stale: the
-home page is README.md, rules are described as Snakemake reads them, tables, figures and claims as the files in
-config/ declare them, and the library by its docstrings.
+home page is README.md, rules are described as Snakemake reads them, tables, figures and claims as the files
+in config/ declare them, and the library by its docstrings.
 """
 
 import ast
@@ -60,8 +60,9 @@ def settings(pages: Path) -> str:
     site["copyright"] = f"Version {yaml.safe_load(read('CITATION.cff'))['version']}"
     (reference,) = [entry["Reference"] for entry in site["nav"] if "Reference" in entry]
     (modules,) = [entry["Library"] for entry in reference if "Library" in entry]
-    found = sorted(path.name for path in (pages / "reference/library").glob("*.md"))
-    modules += [f"reference/library/{name}" for name in found if name != "index.md"]
+    found = sorted((pages / "reference/library").glob("*.md"))
+    titles = {path.stem: path.stem.replace("-", ".") for path in found}
+    modules += [{titles[name]: f"reference/library/{name}.md"} for name in titles if name != "index"]
     return yaml.safe_dump(site, sort_keys=False)
 
 
@@ -129,8 +130,8 @@ def rules() -> str:
             }
             if not rule.output:  # a target, whose inputs are all that there is
                 rows["Reads"] = ""
-            told = ((name, value) for name, value in rows.items() if value)
-            parts += [f"### {rule.name} {{ #{rule.name} }}", rule.docstring, table(("", ""), *told)]
+            told = (f"- {name}: {value}" for name, value in rows.items() if value)
+            parts += [f"### {rule.name} {{ #{rule.name} }}", rule.docstring, "\n".join(told)]
     return "\n\n".join(parts)
 
 
@@ -156,26 +157,23 @@ def artifacts() -> str:
         tables = [
             (
                 f"[`{made}`](library/analyses.md#{entry.get('analysis', made)})",
-                entry["title"],
+                title_of(entry),
                 made_from(entry),
                 covers(entry),
                 code(entry["keys"]),
                 code(entry.get("numbers", {})),
-                printed(entry),
             )
             for made, entry in declared["tables"].items()
         ]
         figures = [
-            (code(drawn), entry["title"], code(entry["tables"]), printed(entry))
+            (code(drawn), title_of(entry), code(entry["tables"]))
             for drawn, entry in declared["figures"].items()
         ]
         parts += [
             f"## {title}",
             f"`config/{name}.yaml`: {len(tables)} tables and {len(figures)} figures.",
-            table(
-                ("Table", "What it holds", "Made from", "Covers", "One row a", "Reported", "Print"), *tables
-            ),
-            table(("Figure", "What it shows", "Tables", "Print"), *figures),
+            table(("Table", "What it holds", "Made from", "Covers", "One row a", "Reported"), *tables),
+            table(("Figure", "What it shows", "Tables"), *figures),
         ]
     return "\n\n".join(parts)
 
@@ -200,8 +198,10 @@ def covers(entry: Mapping[str, Any]) -> str:
     return "; ".join(filter(None, (told, benchmarks and f"on {benchmarks}")))
 
 
-def printed(entry: Mapping[str, Any]) -> str:
-    return "" if entry["published"] == "none" else str(entry["published"])
+def title_of(entry: Mapping[str, Any]) -> str:
+    """Return an entry's title, and what it corresponds to in print."""
+    printed = entry["published"]
+    return entry["title"] if printed == "none" else f"{entry['title']} *({printed})*"
 
 
 # Claims ---------------------------------------------------------------------------------------------------
