@@ -139,7 +139,8 @@ def patterns(files: Iterable[Any]) -> Iterator[str]:
     """Yield the files of a rule, as patterns; those that a function tells of each job are left out."""
     for file in files:
         if not callable(file):
-            yield re.sub(r"(results/|figures/|paper/)published\b", r"\1<study>", str(file))
+            short = re.sub(r"\{(\w+),(?:[^{}]|\{[^{}]*\})*\}", r"{\1}", str(file))  # what a wildcard may be
+            yield re.sub(r"(results/|figures/|paper/)published\b", r"\1<study>", short)
 
 
 # Tables and figures ---------------------------------------------------------------------------------------
@@ -179,9 +180,8 @@ def artifacts() -> str:
 
 
 def made_from(entry: Mapping[str, Any]) -> str:
-    record = (f"config/published/{name}.csv" for name in entry.get("record", []))
     needs = (name for name in entry.get("needs", []) if name != "record")
-    return code([*needs, *record, *entry.get("tables", [])])
+    return code([*needs, *entry.get("record", []), *entry.get("tables", [])])
 
 
 def covers(entry: Mapping[str, Any]) -> str:
