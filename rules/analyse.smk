@@ -2,6 +2,7 @@
 
 
 rule table:
+    """A table with its intervals, from counts, scores, training logs or other tables."""
     input:
         lambda wildcards: needs("tables", wildcards.table),
     output:

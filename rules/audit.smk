@@ -2,6 +2,7 @@
 
 
 rule ledger:
+    """The ledger: the records of all jobs behind tables, figures and numbers, chained under one root."""
     input:
         table_files(),
         figure_files(),
@@ -28,6 +29,7 @@ rule ledger:
 
 
 rule browse:
+    """The audit site's pages, from the ledger, the numbers, tables, figures and the paper."""
     input:
         table_files(),
         expand(f"{F}/{{figure}}.svg", figure=STUDY.artifacts["figures"]),

@@ -6,6 +6,7 @@ localrules:
 
 
 rule check:
+    """No file: says what would go wrong on this machine or cluster, before anything runs."""
     log:
         f"{R}/logs/check.log",
     retries: 0  # it prints what it found once

@@ -2,6 +2,7 @@
 
 
 rule world:
+    """Problems of the embedded world: drawn, or a part of another split, such as those that an arm never solves."""
     input:
         unpack(source_files),
     output:
@@ -29,6 +30,7 @@ rule world:
 
 
 rule tasks:
+    """Programming tasks of the embedded world, drawn."""
     output:
         f"{R}/problems/{{benchmark}}.parquet",
     log:
@@ -53,6 +55,7 @@ rule tasks:
 
 
 rule benchmark:
+    """Problems of a real test set, from the publisher's file."""
     input:
         local_file,
     output:
@@ -77,6 +80,7 @@ rule benchmark:
 
 
 rule split:
+    """Problems of one side of another benchmark."""
     input:
         whole_problems,
     output:
@@ -103,6 +107,7 @@ rule split:
 
 
 rule annotate:
+    """Plans, knowledge and chains of subproblems of a real test set, by people and a language model."""
     input:
         problems=f"{R}/problems/{{benchmark}}.parquet",
         given=written_annotations,

@@ -10,6 +10,7 @@ localrules:
 
 
 rule download:
+    """A released model from the hub, at the commit that the model sheet names, verified by checksum."""
     output:
         directory(f"{R}/models/{{model}}/seed-{{seed}}"),
     log:
@@ -34,6 +35,7 @@ rule download:
 
 
 rule fetch:
+    """A real test set from the hub, at the commit that the benchmark sheet names, as JSON lines."""
     output:
         f"{R}/downloads/{{benchmark}}.jsonl",
     log:

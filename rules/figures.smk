@@ -2,6 +2,7 @@
 
 
 rule figure:
+    """A figure as pdf, svg and png, drawn from its tables."""
     input:
         lambda wildcards: needs("figures", wildcards.figure),
     output:

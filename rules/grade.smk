@@ -2,6 +2,7 @@
 
 
 rule grade:
+    """Verdicts on completions, one row each, from the completions and the problems."""
     input:
         samples=f"{R}/samples/{{arm}}/seed-{{seed}}/{{benchmark}}/{{piece}}.parquet",
         problems=f"{R}/problems/{{benchmark}}.parquet",
@@ -25,6 +26,7 @@ rule grade:
 
 
 rule count:
+    """Counts of verdicts by problem and condition, from all shards of an arm on a benchmark."""
     input:
         samples=shards("samples"),
         verdicts=shards("verdicts"),
@@ -46,6 +48,7 @@ rule count:
 
 
 use rule count as recount with:
+    """Counts of verdicts on the further completions where two arms disagree."""
     input:
         samples=f"{R}/samples/{{arm}}/seed-{{seed}}/{{benchmark}}/extra-{{other}}-{{other_seed}}.parquet",
         verdicts=f"{R}/verdicts/{{arm}}/seed-{{seed}}/{{benchmark}}/extra-{{other}}-{{other_seed}}.parquet",
@@ -59,6 +62,7 @@ use rule count as recount with:
 
 
 use rule count as count_probes with:
+    """Counts of verdicts on an arm's completions under the study's other conditions."""
     input:
         samples=f"{R}/samples/{{arm}}/seed-{{seed}}/{{benchmark}}/probes.parquet",
         verdicts=f"{R}/verdicts/{{arm}}/seed-{{seed}}/{{benchmark}}/probes.parquet",

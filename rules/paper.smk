@@ -2,6 +2,7 @@
 
 
 rule collect:
+    """Every number that may be reported, by its id, from the tables; as JSON and as LaTeX macros."""
     input:
         table_files(),
     output:
@@ -23,6 +24,7 @@ rule collect:
 
 
 rule typeset:
+    """The paper and where in it each number stands, from the numbers, the figures and the paper's source."""
     input:
         numbers=f"{R}/numbers.json",
         ledger=f"{R}/ledger.json",

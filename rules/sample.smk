@@ -2,6 +2,7 @@
 
 
 rule match:
+    """The temperature at which an arm's mean token entropy equals that of the arm it is matched to."""
     input:
         model=arm_model,
         prompts=arm_prompts,
@@ -36,6 +37,7 @@ rule match:
 
 
 rule sample:
+    """One shard of an arm's completions on a benchmark, from its model and its prompts."""
     input:
         model=arm_model,
         prompts=arm_prompts,
@@ -72,6 +74,7 @@ rule sample:
 
 
 use rule sample as resample with:
+    """Further completions of an arm on those problems that only one of two arms solves, from their counts."""
     input:
         model=arm_model,
         prompts=arm_prompts,
@@ -112,6 +115,7 @@ use rule sample as resample with:
 
 
 rule probe:
+    """Completions of an arm under the study's other conditions, from its model, prompts and own answers."""
     input:
         model=arm_model,
         prompts=arm_prompts,

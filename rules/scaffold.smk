@@ -2,6 +2,7 @@
 
 
 rule scaffold:
+    """Prompts of a benchmark, one for each condition, from its problems, a template and its annotations."""
     input:
         problems=f"{R}/problems/{{benchmark}}.parquet",
         template="config/templates/{template}.yaml",

@@ -2,6 +2,7 @@
 
 
 rule score:
+    """How likely a model finds an arm's completions, or the reference solutions, token by token."""
     input:
         model=lambda wildcards: models_folder(scorer_model(wildcards), wildcards.seed),
         prompts=scored_prompts,

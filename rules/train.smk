@@ -2,6 +2,7 @@
 
 
 rule pretrain:
+    """A base model from scratch, trained on documents drawn from the embedded world."""
     output:
         model=directory(f"{R}/models/{{model}}/seed-{{seed}}"),
         log=f"{R}/training/{{model}}/seed-{{seed}}.parquet",
@@ -31,6 +32,7 @@ rule pretrain:
 
 
 rule distill:
+    """A student: the start model fine-tuned on the right completions of a teacher."""
     input:
         start=start_folder,
         prompts=distilled_prompts,
@@ -61,6 +63,7 @@ rule distill:
 
 
 rule train:
+    """Models of a run of reinforcement learning, from its start model, problems and prompts."""
     input:
         start=start_folder,
         problems=lambda wildcards: f"{R}/problems/{run_row(wildcards).benchmark}.parquet",
@@ -105,6 +108,7 @@ rule train:
 
 
 rule finetune:
+    """Models of a supervised run, from its start model and the reference solutions of its problems."""
     input:
         start=start_folder,
         problems=lambda wildcards: f"{R}/problems/{run_row(wildcards).benchmark}.parquet",

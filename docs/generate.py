@@ -1,0 +1,308 @@
+"""Put the sources of the documentation site into a folder, from which Zensical builds it (`make docs`).
+
+    python docs/generate.py FOLDER
+
+The pages of docs/ are copied. What can be made from the project itself is, so that it cannot be stale: the
+home page is README.md, rules are described as Snakemake reads them, tables, figures and claims as the files
+in config/ declare them, and the library by its docstrings.
+"""
+
+import ast
+import csv
+import re
+import shutil
+import sys
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT / "scripts"))
+
+import workflow  # noqa: E402
+from anatomy import claims, provenance  # noqa: E402
+
+HERE = "<!-- generated -->"
+"""What stands in a page where its generated part goes."""
+
+
+def main(folder: Path) -> None:
+    shutil.rmtree(folder, ignore_errors=True)
+    pages = folder / "docs"
+    shutil.copytree(ROOT / "docs", pages, ignore=shutil.ignore_patterns("*.py", "*.yml", "__pycache__"))
+    for name in ("LICENSE", "CITATION.cff"):  # README.md links to them
+        shutil.copy(ROOT / name, pages / name)
+    shutil.copy(ROOT / "CHANGELOG.md", pages / "changelog.md")
+    (pages / "index.md").write_text(home(read("README.md")), encoding="utf-8")
+    for name, part in {
+        "rules": rules(),
+        "artifacts": artifacts(),
+        "claims": all_claims(ROOT / "results/embedded/tables/claims.csv"),
+        "library/index": library(pages / "reference/library"),
+    }.items():
+        page = pages / f"reference/{name}.md"
+        before, here, after = page.read_text(encoding="utf-8").partition(HERE)
+        assert here, f"{page.name} does not say where its generated part goes: {HERE}"
+        page.write_text(before + part + after, encoding="utf-8")
+    (folder / "mkdocs.yml").write_text(settings(pages), encoding="utf-8")
+
+
+def read(name: str) -> str:
+    return (ROOT / name).read_text(encoding="utf-8")
+
+
+def settings(pages: Path) -> str:
+    """Return docs/site.yml with the version, and with the library's pages in the navigation."""
+    site = yaml.safe_load(read("docs/site.yml"))
+    site["copyright"] = f"Version {yaml.safe_load(read('CITATION.cff'))['version']}"
+    (reference,) = [entry["Reference"] for entry in site["nav"] if "Reference" in entry]
+    (modules,) = [entry["Library"] for entry in reference if "Library" in entry]
+    found = sorted((pages / "reference/library").glob("*.md"))
+    titles = {path.stem: path.stem.replace("-", ".") for path in found}
+    modules += [{titles[name]: f"reference/library/{name}.md"} for name in titles if name != "index"]
+    return yaml.safe_dump(site, sort_keys=False)
+
+
+def home(readme: str) -> str:
+    """Return README.md as a page of the site: its links are relative to docs/."""
+    links = {"docs/": "", "CONTRIBUTING.md": "contributing.md", "CHANGELOG.md": "changelog.md"}
+    for there, here in links.items():
+        readme = readme.replace(f"]({there}", f"]({here}")
+    return readme
+
+
+def table(*rows: Iterable[str]) -> str:
+    """Return rows as a table in Markdown, the first of them as its head."""
+    head, *others = ([cell.replace("|", "\\|") for cell in row] for row in rows)
+    return "\n".join(f"| {' | '.join(row)} |" for row in (head, ["---"] * len(head), *others))
+
+
+def code(texts: Iterable[str] | str) -> str:
+    return ", ".join(f"`{text}`" for text in ([texts] if isinstance(texts, str) else texts))
+
+
+# Rules ----------------------------------------------------------------------------------------------------
+
+
+def resolved(configfile: str) -> Any:
+    """Return Snakemake's workflow of a study with all of its jobs, none of which runs."""
+    asked = {"targets": frozenset({"all", "benchmarks"}), "forceall": True, "rerun_triggers": frozenset()}
+    found = workflow.load([ROOT / configfile], **asked)
+    found.check()
+    found._prepare_dag(forceall=True, ignore_incomplete=True, lock_warn_only=True, nolock=True)
+    found.dag.update_conda_envs = lambda: None
+    found.async_run(found.dag.init())
+    return found
+
+
+def rules() -> str:
+    """Describe every rule: what it makes from what, with which script, and which rules it stands between."""
+    provenance.stamp = lambda scripts, inputs: ""  # it reads inputs and code, and nobody looks at it here
+    before, after = defaultdict(set), defaultdict(set)
+    jobs: dict[str, Counter[str]] = defaultdict(Counter)
+    for study in ("embedded", "published"):
+        found = resolved(f"config/{study}.yaml")
+        for job in found.dag.jobs:
+            jobs[job.rule.name][study] += 1
+            for needed in found.dag.dependencies[job]:
+                before[job.rule.name].add(needed.rule.name)
+                after[needed.rule.name].add(job.rule.name)
+    files = ["Snakefile", *re.findall(r'^include: "(.+)"$', read("Snakefile"), re.MULTILINE)]
+    parts = []
+    for file in files:
+        mine = [rule for rule in found.rules if Path(rule.snakefile) == ROOT / file]
+        if mine:
+            about = re.match(r'"""(.+?)"""', read(file), re.DOTALL)
+            parts += [f"## {Path(file).stem.capitalize()}", about[1].strip() if about else "", f"`{file}`"]
+        for rule in sorted(mine, key=lambda rule: rule.lineno):
+            script = str(rule.script or "").removeprefix("../").replace("{params.draws}", "<name>")
+            rows = {
+                "Writes": code(patterns(rule.output)),
+                "Reads": code(patterns(rule.input)),
+                "Made from": ", ".join(f"[{name}](#{name})" for name in sorted(before[rule.name])),
+                "Goes into": ", ".join(f"[{name}](#{name})" for name in sorted(after[rule.name])),
+                "Script": code(script) if script else "",
+                "Environment": code(f"envs/{Path(str(rule.conda_env)).name}") if rule.conda_env else "",
+                "Jobs": ", ".join(f"{count:,} in {study}" for study, count in jobs[rule.name].items()),
+            }
+            if not rule.output:  # a target, whose inputs are all that there is
+                rows["Reads"] = ""
+            told = (f"- {name}: {value}" for name, value in rows.items() if value)
+            parts += [f"### {rule.name} {{ #{rule.name} }}", rule.docstring, "\n".join(told)]
+    return "\n\n".join(parts)
+
+
+def patterns(files: Iterable[Any]) -> Iterator[str]:
+    """Yield the files of a rule, as patterns; those that a function tells of each job are left out."""
+    for file in files:
+        if not callable(file):
+            short = re.sub(r"\{(\w+),(?:[^{}]|\{[^{}]*\})*\}", r"{\1}", str(file))  # what a wildcard may be
+            yield re.sub(r"(results/|figures/|paper/)published\b", r"\1<study>", short)
+
+
+# Tables and figures ---------------------------------------------------------------------------------------
+
+
+def artifacts() -> str:
+    """List every table and figure as its file in config/ declares it."""
+    parts = []
+    for title, name in {
+        "Embedded study": "artifacts",
+        "Published record": "record",
+        "Studies at published scale": "published/artifacts",
+    }.items():
+        declared = yaml.safe_load(read(f"config/{name}.yaml"))
+        tables = [
+            (
+                f"[`{made}`](library/analyses.md#{entry.get('analysis', made)})",
+                title_of(entry),
+                made_from(entry),
+                covers(entry),
+                code(entry["keys"]),
+                code(entry.get("numbers", {})),
+            )
+            for made, entry in declared["tables"].items()
+        ]
+        figures = [
+            (code(drawn), title_of(entry), code(entry["tables"]))
+            for drawn, entry in declared["figures"].items()
+        ]
+        parts += [
+            f"## {title}",
+            f"`config/{name}.yaml`: {len(tables)} tables and {len(figures)} figures.",
+            table(("Table", "What it holds", "Made from", "Covers", "One row a", "Reported"), *tables),
+            table(("Figure", "What it shows", "Tables"), *figures),
+        ]
+    return "\n\n".join(parts)
+
+
+def made_from(entry: Mapping[str, Any]) -> str:
+    needs = (name for name in entry.get("needs", []) if name != "record")
+    return code([*needs, *entry.get("record", []), *entry.get("tables", [])])
+
+
+def covers(entry: Mapping[str, Any]) -> str:
+    """Return the arms, pairs or texts of an entry, and its benchmarks where these are some of all."""
+    pairs = entry.get("pairs", [])
+    told = code(entry.get("arms", []))
+    if pairs == "all":
+        told = "every arm with its base"
+    elif pairs:
+        told = ", ".join(f"`{arm}` with `{base}`" for arm, base in pairs)
+    elif "texts" in entry:
+        told = ", ".join(f"`{text}` under `{scorer}`" for scorer, text in entry["texts"])
+    benchmarks = code(entry.get("benchmarks", []))
+    return "; ".join(filter(None, (told, benchmarks and f"on {benchmarks}")))
+
+
+def title_of(entry: Mapping[str, Any]) -> str:
+    """Return an entry's title, and what it corresponds to in print."""
+    printed = entry["published"]
+    return entry["title"] if printed == "none" else f"{entry['title']} *({printed})*"
+
+
+# Claims ---------------------------------------------------------------------------------------------------
+
+FAMILIES = {"yue": "Yue et al. 2025", "wang": "Wang et al. 2025", "follow-ups": "Those that followed"}
+SCOPES = {"embedded": "Embedded study", "published": "Published numbers", "scale": "Study at published scale"}
+SHARES = {"all": "all of its effects", "most": "most of its effects", "any": "one of its effects or more"}
+
+
+def all_claims(results: Path) -> str:
+    """State every claim and what decides it; and the verdicts, where a study's table ``claims`` is there."""
+    verdicts = {}
+    if results.is_file():
+        with results.open(encoding="utf-8", newline="") as file:
+            rows = [row for row in csv.DictReader(file) if row["contrast"] == "all"]
+        verdicts = {(row["claim"], row["scope"]): row["verdict"] for row in rows}
+    parts = []
+    scale = {claim.name: claim.evidence for claim in claims_of("config/published/claims.yaml")}
+    families: dict[str, list[claims.Claim]] = {family: [] for family in FAMILIES}
+    for claim in claims_of("config/claims.yaml"):
+        families[claim.family].append(claim)
+    for family, members in families.items():
+        parts.append(f"## {FAMILIES[family]}")
+        for claim in members:
+            told = f"It holds where {SHARES.get(claim.share)} lie as expected."
+            if claim.counters:
+                told = (
+                    f"It says the contrary of [{claim.counters}](#{claim.counters}) about the same effects."
+                )
+            rows = [
+                (SCOPES[scope], *evidence(one), verdicts.get((claim.name, scope), ""))
+                for scope, one in {**claim.evidence, **scale.get(claim.name, {})}.items()
+            ]
+            head = ("Where", "Effects", "Expected", "Verdict")
+            columns = len(head) if verdicts else len(head) - 1
+            parts += [
+                f"### {claim.name} {{ #{claim.name} }}",
+                f"{claim.statement} *{claim.source}.* {told}",
+                table(*(row[:columns] for row in (head, *rows))),
+            ]
+    return "\n\n".join(parts)
+
+
+def claims_of(name: str) -> list[claims.Claim]:
+    return claims.read(yaml.safe_load(read(name)))
+
+
+def evidence(found: claims.Evidence | str) -> tuple[str, str]:
+    """Return what a claim's effects are, and where they are expected; or why there are none."""
+    if isinstance(found, str):
+        return f"not testable here: {found}", ""
+    columns = [*map(named, found.where.items())]
+    less = ", less ".join(["", *map(named, found.minus.items())])
+    of = "" if found.value == "estimate" else f"{code(found.value)} of "
+    return f"{of}table {code(found.table)}: {', '.join(columns)}{less}", f"{found.expected} {found.margin:g}"
+
+
+def named(column: tuple[str, Any]) -> str:
+    name, value = column
+    return f"{name} {code(map(str, value) if isinstance(value, list) else str(value))}"
+
+
+# Library --------------------------------------------------------------------------------------------------
+
+
+def library(folder: Path) -> str:
+    """Write a page for each module, one for all analyses; return the list of them."""
+    base = ROOT / "scripts/anatomy"
+    parts = []
+    for package in (base, *sorted(path.parent for path in base.glob("*/__init__.py"))):
+        dotted = ".".join(package.relative_to(base.parent).parts)
+        together = package.name == "analyses"
+        rows, texts = [], []
+        for path in sorted(package.glob("*.py")):
+            if path.stem == "__init__":
+                continue
+            module, page = (
+                f"{dotted}.{path.stem}",
+                path.stem if package == base else f"{package.name}-{path.stem}",
+            )
+            if together:
+                options = "    options:\n      heading_level: 3\n"
+                texts.append(f"## {path.stem} {{ #{path.stem} }}\n\n::: {module}\n{options}")
+            else:
+                (folder / f"{page}.md").write_text(f"# {module}\n\n::: {module}\n", encoding="utf-8")
+            link = f"{package.name}.md#{path.stem}" if together else f"{page}.md"
+            rows.append((f"[`{path.stem}`]({link})", about(path)))
+        if together:
+            text = "\n".join([f"# {dotted}\n", about(package / "__init__.py"), "", *texts])
+            (folder / f"{package.name}.md").write_text(text, encoding="utf-8")
+        if package != base:
+            parts += [f"## {package.name.capitalize()}", about(package / "__init__.py")]
+        parts.append(table(("Module", "What it is"), *rows))
+    return "\n\n".join(parts)
+
+
+def about(path: Path) -> str:
+    """Return the first paragraph of a module's docstring, on one line."""
+    found = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
+    return " ".join(found.partition("\n\n")[0].split())
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
