@@ -285,7 +285,7 @@ def test_tails_widen_towards_a_t_interval() -> None:
     assert passk.tails(10, 0.8)[0] > low
 
 
-REPLICATIONS, N = 1000, 64
+REPLICATIONS, N = 400, 64
 A, B = (0.4, 1.2), (0.6, 1.4)
 """Beta distributions of the problems' true probabilities of success in two arms."""
 
@@ -298,6 +298,7 @@ def truth(shape: tuple[float, float]) -> NDArray[np.float64]:
 
 @pytest.mark.parametrize("problems", [100, 200])
 def test_intervals_cover_the_truth(problems: int) -> None:
+    """A true coverage of 0.90 fails this with probability 0.90 at each k, one of 0.88 with 0.99."""
     rng = np.random.default_rng(20_250_400 + problems)
     # Ranks correlated by 0.7 between the arms, through a Gaussian copula.
     first = rng.standard_normal((REPLICATIONS, problems))
@@ -307,7 +308,7 @@ def test_intervals_cover_the_truth(problems: int) -> None:
     targets = {("a", None): truth(A), ("b", None): truth(B), ("b", "a"): truth(B) - truth(A)}
     covered = {contrast: np.zeros(len(KS)) for contrast in targets}
     for one, two in zip(a, b, strict=True):
-        curves = passk.bootstrap({"a": [counts(N, one)], "b": [counts(N, two)]}, KS, rng, draws=300)
+        curves = passk.bootstrap({"a": [counts(N, one)], "b": [counts(N, two)]}, KS, rng, draws=200)
         for (arm, base), target in targets.items():
             low, high = curves.interval(arm, base)
             covered[arm, base] += (low <= target) & (target <= high)
@@ -376,7 +377,7 @@ def test_one_k_has_a_narrower_band_than_many() -> None:
 def test_bands_cover_the_truth_at_every_k(
     problems: int, first: tuple[float, float], second: tuple[float, float]
 ) -> None:
-    replications = 1000  # Monte-Carlo error 0.007
+    replications = 400  # Monte-Carlo error 0.011; a coverage of 0.88 fails with probability 0.97
     rng = np.random.default_rng([problems, int(1000 * first[0])])
     common = rng.standard_normal((replications, problems))
     other = 0.7 * common + math.sqrt(1 - 0.49) * rng.standard_normal((replications, problems))
@@ -389,7 +390,7 @@ def test_bands_cover_the_truth_at_every_k(
         for one in values:
             low, high = passk.simultaneous(one, draws)
             covered += bool(((low <= target) & (target <= high)).all())
-        assert 0.92 - 0.007 <= covered / replications <= 0.98 + 0.007
+        assert 0.92 - 0.011 <= covered / replications <= 0.98 + 0.011
 
 
 # The crossover ------------------------------------------------------------------------------------------

@@ -36,14 +36,14 @@ def peaks(folder: Path) -> dict[str, float]:
 
 
 def test_known_shares_come_back_within_a_memory_limit(tmp_path: Path) -> None:
-    done = run(tmp_path, 5_000, "--n", 250, "--memory", 700)
+    done = run(tmp_path, 2_000, "--n", 100, "--memory", 700)
     assert done.returncode == 0, done.stderr
     assert "known shares came back exactly" in done.stdout
     assert all(peak < 700 for peak in peaks(tmp_path).values())
     # All kinds of answers, and all verdicts.
     verdicts = tables.read(tmp_path / "verdicts/base/shard-000.parquet", "verdicts")
     found = verdicts.groupby("verdict").size().to_dict()
-    put = [volume().shares(0, index, 10, 250) for index in range(10)]
+    put = [volume().shares(0, index, 10, 100) for index in range(10)]
     assert found["right"] == sum(one["right"] for one in put) > 0
     assert found["wrong"] == sum(one["wrong"] for one in put) > 0
     assert found["unparsable"] == sum(one["endless"] for one in put) > 0
@@ -58,17 +58,18 @@ def test_known_shares_come_back_within_a_memory_limit(tmp_path: Path) -> None:
     tables.write(counts, "counts", rows)
     module = volume()
     with pytest.raises(AssertionError, match="problem-00003"):
-        module.check(module.Volume(5_000, tmp_path, 250, 1000, 50_000))
+        module.check(module.Volume(2_000, tmp_path, 100, 1000, 50_000))
 
 
 def test_memory_does_not_grow_with_the_shard(tmp_path: Path) -> None:
     used = {}
-    for completions in (5_000, 20_000):  # of two problems, whose answers are numbers, in one shard an arm
-        done = run(tmp_path, completions, "--n", completions // 4)
+    # Of two problems, whose answers are numbers, in one shard an arm: texts of 7 MB and of 56 MB.
+    for completions in (1_000, 8_000):
+        done = run(tmp_path, completions, "--n", completions // 4, "--tokens", 4_000)
         assert done.returncode == 0, done.stderr
         used[completions] = peaks(tmp_path)
     for stage in ("grade", "count"):
-        assert used[20_000][stage] < used[5_000][stage] + 40, used
+        assert used[8_000][stage] < used[1_000][stage] + 40, used
 
 
 def test_a_job_over_its_memory_is_an_error(tmp_path: Path) -> None:
