@@ -283,8 +283,10 @@ def lend(folder: Path) -> None:
         if canonicalize_name(distribution.name).startswith(OUTSIDE_LOCK):
             tops = {file.parts[0] for file in distribution.files or []} - {"..", "__pycache__"}
             for top in tops:
-                if not (packages / top).exists():
-                    (packages / top).symlink_to(distribution.locate_file(top))
+                if top.endswith(".dist-info"):  # of which uv sees no link
+                    shutil.copytree(str(distribution.locate_file(top)), packages / top)
+                elif not (packages / top).exists():
+                    (packages / top).symlink_to(str(distribution.locate_file(top)))
 
 
 @pytest.mark.slow

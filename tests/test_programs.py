@@ -35,7 +35,7 @@ FILES = {
     "livecodebench": "livecodebench",
 }
 needs_sandbox = pytest.mark.skipif(shutil.which("bwrap") is None, reason="bubblewrap is not installed")
-QUICK = sandbox.Limits(seconds=2, wall=4)
+QUICK = sandbox.Limits(seconds=1, wall=120)
 
 
 def records(name: str) -> list[dict[str, Any]]:
