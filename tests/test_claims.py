@@ -596,6 +596,7 @@ def record(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_the_published_numbers_are_judged(record: Path) -> None:
     """On the record itself: every effect is there, and what the numbers show plainly is found."""
     entries = studied("config/claims.yaml")

@@ -76,6 +76,7 @@ def start(tmp_path_factory: pytest.TempPathFactory) -> Path:
 TWO = Scale(processes=2)
 
 
+@pytest.mark.slow
 def test_every_process_calls_the_function_and_the_first_one_answers(tmp_path: Path) -> None:
     said: list[str] = []
     found = distributed.run("workers:meet", {"a": [1, "x"]}, TWO, tmp_path / "w", 2, said.append)
@@ -99,6 +100,7 @@ sys.exit(max(node.wait() for node in nodes))
 """
 
 
+@pytest.mark.slow
 def test_agents_on_several_nodes_meet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """With a stand-in for ``srun``, which starts the agents of both nodes on this machine."""
     srun = tmp_path / "srun"
@@ -115,6 +117,7 @@ def test_agents_on_several_nodes_meet(tmp_path: Path, monkeypatch: pytest.Monkey
     assert [one[:2] for one in found["everyone"]] == [[0, 0], [1, 0]] and found["threads"] == 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("how", "said"),
     [
@@ -135,6 +138,7 @@ def alive(pid: int) -> bool:
     return status.exists() and status.read_text().rpartition(")")[2].split()[0] != "Z"
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc").exists(), reason="looks for processes in /proc")
 def test_no_process_outlives_the_caller(tmp_path: Path) -> None:
     code = (

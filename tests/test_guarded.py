@@ -169,6 +169,7 @@ def completions() -> list[tuple[tuple[str, ...], str, str | None]]:
     return made
 
 
+@pytest.mark.slow
 def test_many_are_judged_as_one_by_one() -> None:
     items = completions()
     with Judge(2) as judge:
@@ -185,6 +186,7 @@ def test_what_is_seen_at_once_needs_no_worker() -> None:
         assert not judge.guard._workers
 
 
+@pytest.mark.slow
 def test_hostile_text_is_judged_in_workers_and_repeated_at_no_cost(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
