@@ -296,7 +296,7 @@ def lend(folder: Path) -> None:
 def test_pip_part_installs_and_has_what_its_rules_import(name: str, tmp_path: Path) -> None:
     """Of train.yaml, torch is the build that is installed here; all else is what the hashes say.
 
-    That of analysis.yaml is in tests/test_conda.py, vLLM's CPU build in tests/test_engines.py.
+    analysis.yaml is installed in tests/test_conda.py, vLLM's CPU build runs in tests/test_engines.py.
     """
     path = ROOT / f"envs/{name}.yaml"
     python = tmp_path / "environment/bin/python"

@@ -156,7 +156,7 @@ def test_workers_end_with_the_guard_and_with_its_process() -> None:
 
 
 def completions() -> list[tuple[tuple[str, ...], str, str | None]]:
-    rows = [row for name in COUNTS for row in problems(name)[::25]]
+    rows = [row for name in COUNTS for row in problems(name)[::50]]
     made = []
     for row, other in zip(rows, rows[1:] + rows[:1], strict=True):
         gold = tuple(row["answers"])

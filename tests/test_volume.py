@@ -71,7 +71,7 @@ import volume
 volume.ARMS = ("base",)
 used = {}
 for completions in map(int, sys.argv[2:]):
-    made = volume.Volume(completions, Path(sys.argv[1]), completions // 4, 4_000, 50_000)
+    made = volume.Volume(completions, Path(sys.argv[1]), completions // 4, 1_000, 50_000)
     runner = volume.Runner(made, 2048, 1)
     for stage in ("make", "grade", "count"):
         runner.stage(stage)
@@ -82,9 +82,9 @@ print(json.dumps(used))
 
 @pytest.mark.slow
 def test_memory_does_not_grow_with_the_shard(tmp_path: Path) -> None:
-    """Of two problems, whose answers are numbers, in one shard: texts of 9 MB and of 35 MB."""
+    """Of two problems, whose answers are numbers, in one shard: 2,500 and 10,000 completions."""
     # A small process starts the jobs: a child's peak counts what it was forked from.
-    command = [sys.executable, "-c", GROWING, tmp_path, 1_250, 5_000]
+    command = [sys.executable, "-c", GROWING, tmp_path, 5_000, 20_000]
     environment = {**os.environ, "PYTHONPATH": str(SCRIPT.parent)}
     done = subprocess.run(list(map(str, command)), text=True, capture_output=True, env=environment)
     assert done.returncode == 0, done.stderr

@@ -129,7 +129,7 @@ def several(job: Mapping[str, Any], report: Report) -> list[Any]:
 
 
 def disturbed(job: Mapping[str, Any], report: Report) -> Any:
-    """Train as the script does, and die or wait for SIGTERM after named steps."""
+    """Train as the script does, and wait for SIGTERM after a named step; then perhaps go on, and die."""
     rank, processes = (
         int(os.environ.get(name, default)) for name, default in (("RANK", 0), ("WORLD_SIZE", 1))
     )
@@ -149,6 +149,12 @@ def disturbed(job: Mapping[str, Any], report: Report) -> Any:
 
     training._Ending.on_step_end = on_step_end  # type: ignore[method-assign]
     try:
+        return reinforcement.train(job["given"], report)
+    except AnatomyError as error:
+        if "dies_after" not in job:
+            raise
+        report(str(error))
+        AcceleratorState._reset_state(True)
         return reinforcement.train(job["given"], report)
     finally:
         training._Ending.on_step_end = original  # type: ignore[method-assign]
