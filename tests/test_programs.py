@@ -550,9 +550,9 @@ def test_other_styles_are_refused() -> None:
 )
 def test_megabytes_are_read_in_linear_time(text: str) -> None:
     for style in ("fence", "continuation"):
-        start = time.perf_counter()
+        start = time.process_time()
         extract(text, PROMPT, style)
-        assert time.perf_counter() - start < 5
+        assert time.process_time() - start < 5
 
 
 @given(st.text(alphabet="`~ \npython</think>x\t"))
