@@ -360,7 +360,7 @@ def test_what_no_retry_can_help_stops_everything_at_once(
     with pytest.raises(AnatomyError, match=f"{hint}") as caught:
         list(annotate(problems, served.endpoint(timeout=60.0), tmp_path, print))
     assert f"problem '{mark}'" in str(caught.value)
-    assert time.monotonic() - started < 10  # the slow answer would take longer
+    assert time.monotonic() - started < 20  # the slow answer would take longer
     assert len(served.asked(mark)) == 1
 
 
@@ -383,7 +383,7 @@ def test_a_caller_who_has_enough_is_not_held_up(served: Served, tmp_path: Path) 
     rows = annotate(problems, served.endpoint(timeout=60.0), tmp_path, print)
     assert next(rows)["status"] == "annotated"
     rows.close()  # type: ignore[attr-defined]
-    assert time.monotonic() - started < 10
+    assert time.monotonic() - started < 20
 
 
 def test_an_endpoint_out_of_reach_stops_the_run_and_what_was_done_is_kept(tmp_path: Path) -> None:

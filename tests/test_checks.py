@@ -380,6 +380,7 @@ rule check:
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("good", [True, False])
 def test_the_script_tells_everything_and_fails_on_errors(
     served: Hub, good: bool, commands: Commands, tmp_path: Path

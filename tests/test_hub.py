@@ -492,6 +492,7 @@ def test_what_the_sheets_pin_is_a_full_commit_or_nothing() -> None:
         assert all(cell == "-" or hub.COMMIT.fullmatch(cell) or hub.DIGEST.fullmatch(cell) for cell in found)
 
 
+@pytest.mark.slow
 def test_the_scripts_fetch_what_the_sheets_name(served: Hub, tmp_path: Path) -> None:
     """Both rules' scripts, as Snakemake runs them, in a workflow of their own."""
     shutil.copytree(ROOT / "scripts", tmp_path / "scripts", ignore=shutil.ignore_patterns("__pycache__"))

@@ -362,6 +362,7 @@ def test_all_or_nothing_arms_have_no_width() -> None:
     assert (envelope.difference(curves, ["none"], ["every"]) == -1).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shifts", [[0.0, 0.0, 0.0], [0.0, -1.0, -2.0]])
 def test_envelopes_cover(shifts: list[float]) -> None:
     # Error 0.01; the difference is covered too often, by the method.

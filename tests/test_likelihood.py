@@ -189,6 +189,7 @@ def test_matched_by_hand() -> None:
     assert matched([(5, 1.0)], [(6, 1.0)]) == []
 
 
+@pytest.mark.slow
 @given(st.lists(st.tuples(st.integers(1, 6), st.floats(0, 5)), min_size=1, max_size=12), st.floats(-2, 2))
 def test_matched_is_the_plain_difference_at_equal_lengths(
     rows: list[tuple[int, float]], shift: float

@@ -473,6 +473,7 @@ def exempt(change: Callable[[str], str | None], text: str, changed: str) -> bool
     )  # ['-2', '-2'], as published
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("change", "count"), [(sign, 2_200), (last_digit, 2_200), (swapped, 50), (dropped, 140)]
 )

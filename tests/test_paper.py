@@ -280,10 +280,25 @@ def test_every_sentence_has_a_wording_for_each_verdict() -> None:
     assert short == [], "a claim about which the paper would be silent"
 
 
-@pytest.mark.parametrize("verdict", VERDICTS)
-def test_sentences_follow_the_verdicts(printed: Printed, verdict: str) -> None:
+WORDS = {"stand above": (0.1, 0.3), "stand below": (-0.3, -0.1), "cannot be told from": (-0.1, 0.1)}
+"""What is said of a difference, and an interval of which it is to be said."""
+
+
+@pytest.fixture(scope="module")
+def texts(printed: Printed) -> dict[str, str]:
+    """The paper with each verdict for all claims, each time with another interval of one number."""
     of, press, numbers, _ = printed
-    text = press.text(numbers | judged(of, verdict))
+    at = f"difference/grpo/base/hard/answer/{of.facts()['largest_k']}/estimate"
+    return {
+        verdict: press.text(numbers | judged(of, verdict) | {at: number(0.0, *ends)})
+        for verdict, ends in zip(VERDICTS, WORDS.values(), strict=True)
+    }
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("verdict", VERDICTS)
+def test_sentences_follow_the_verdicts(printed: Printed, texts: dict[str, str], verdict: str) -> None:
+    of, text = printed[0], texts[verdict]
     said: list[str] = []
     unsaid: list[str] = []
     for name, scope, wordings in sentences():
@@ -297,21 +312,19 @@ def test_sentences_follow_the_verdicts(printed: Printed, verdict: str) -> None:
     assert [run for run in other if run in text] == []
 
 
-def test_wordings_follow_intervals(printed: Printed) -> None:
-    of, press, numbers, _ = printed
-    at = f"difference/grpo/base/hard/answer/{of.facts()['largest_k']}/estimate"
-    words = {"stand above": (0.1, 0.3), "stand below": (-0.3, -0.1), "cannot be told from": (-0.1, 0.1)}
-    for said, ends in words.items():
-        text = press.text(numbers | {at: number(0.0, *ends)})
-        found = [other for other in words if letters(f"GRPO's answers {other} the base's") in text]
+@pytest.mark.slow
+def test_wordings_follow_intervals(texts: dict[str, str]) -> None:
+    for verdict, said in zip(VERDICTS, WORDS, strict=True):
+        found = [other for other in WORDS if letters(f"GRPO's answers {other} the base's") in texts[verdict]]
         assert found == [said]
 
 
-def test_programs_and_the_record_go_with_their_numbers(printed: Printed) -> None:
+@pytest.mark.slow
+def test_programs_and_the_record_go_with_their_numbers(printed: Printed, texts: dict[str, str]) -> None:
     _, press, numbers, _ = printed
     gone = ("code-grpo", "code-easy", "code-hard", "published_")
     left = {at: it for at, it in numbers.items() if not any(name in at for name in gone)}
-    whole, rest = press.text(numbers), press.text(left)
+    whole, rest = texts["undecided"], press.text(left)
     assert letters("GRPO was also run on programming tasks") in whole
     assert letters("GRPO was also run on programming tasks") not in rest
     assert letters("What do the papers' own numbers say") not in rest

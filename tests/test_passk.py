@@ -285,7 +285,7 @@ def test_tails_widen_towards_a_t_interval() -> None:
     assert passk.tails(10, 0.8)[0] > low
 
 
-REPLICATIONS, N = 1000, 64
+REPLICATIONS, N = 500, 64
 A, B = (0.4, 1.2), (0.6, 1.4)
 """Beta distributions of the problems' true probabilities of success in two arms."""
 
@@ -296,8 +296,10 @@ def truth(shape: tuple[float, float]) -> NDArray[np.float64]:
     return 1 - beta_function(a, b + np.asarray(KS)) / beta_function(a, b)
 
 
-@pytest.mark.parametrize("problems", [100, 200])
+@pytest.mark.slow
+@pytest.mark.parametrize("problems", [100])
 def test_intervals_cover_the_truth(problems: int) -> None:
+    """Monte-Carlo error: 0.010. A coverage of 0.88 fails this with probability 0.98 at each k."""
     rng = np.random.default_rng(20_250_400 + problems)
     # Ranks correlated by 0.7 between the arms, through a Gaussian copula.
     first = rng.standard_normal((REPLICATIONS, problems))
@@ -312,8 +314,8 @@ def test_intervals_cover_the_truth(problems: int) -> None:
             low, high = curves.interval(arm, base)
             covered[arm, base] += (low <= target) & (target <= high)
     for contrast, hits in covered.items():
-        assert (hits / REPLICATIONS >= 0.92).all(), (contrast, hits / REPLICATIONS)
-        assert (hits / REPLICATIONS <= 0.98).all(), (contrast, hits / REPLICATIONS)
+        assert (hits / REPLICATIONS >= 0.92 - 0.01).all(), (contrast, hits / REPLICATIONS)
+        assert (hits / REPLICATIONS <= 0.98 + 0.01).all(), (contrast, hits / REPLICATIONS)
 
 
 # The band over all k ------------------------------------------------------------------------------------
@@ -376,7 +378,7 @@ def test_one_k_has_a_narrower_band_than_many() -> None:
 def test_bands_cover_the_truth_at_every_k(
     problems: int, first: tuple[float, float], second: tuple[float, float]
 ) -> None:
-    replications = 1000  # Monte-Carlo error 0.007
+    replications = 400  # Monte-Carlo error 0.011; a coverage of 0.88 fails with probability 0.97
     rng = np.random.default_rng([problems, int(1000 * first[0])])
     common = rng.standard_normal((replications, problems))
     other = 0.7 * common + math.sqrt(1 - 0.49) * rng.standard_normal((replications, problems))
@@ -389,7 +391,7 @@ def test_bands_cover_the_truth_at_every_k(
         for one in values:
             low, high = passk.simultaneous(one, draws)
             covered += bool(((low <= target) & (target <= high)).all())
-        assert 0.92 - 0.007 <= covered / replications <= 0.98 + 0.007
+        assert 0.92 - 0.011 <= covered / replications <= 0.98 + 0.011
 
 
 # The crossover ------------------------------------------------------------------------------------------

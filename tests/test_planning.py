@@ -1,6 +1,7 @@
 """What a study costs before it runs: formulas with known answers, sums that add up, and the command."""
 
 import csv
+import json
 import math
 import subprocess
 import sys
@@ -475,6 +476,23 @@ def planned(folder: Path, *arguments: str) -> pd.DataFrame:
     return frame.set_index(["part", "name"])
 
 
+SEVERAL = """
+import contextlib, io, json, runpy, sys
+sys.path.insert(0, "scripts")
+said = []
+for arguments in json.loads(sys.argv[1]):
+    sys.argv, shown, status = ["scripts/plan.py", *arguments], io.StringIO(), 0
+    with contextlib.redirect_stdout(shown), contextlib.redirect_stderr(shown):
+        try:
+            runpy.run_path("scripts/plan.py", run_name="__main__")
+        except SystemExit as end:
+            status = end.code
+    said.append([status, shown.getvalue()])
+print(json.dumps(said))
+"""
+"""Calls the command several times in one process, which spares the start of Snakemake."""
+
+
 TINY = ("--configfile", "tests/tiny/config.yaml")
 
 
@@ -497,16 +515,24 @@ def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_the_plan_has_the_jobs_of_a_dry_run(clone: Path) -> None:
-    everything = planned(clone, "--all", *TINY).loc["rule"].jobs
+@pytest.fixture(scope="module")
+def everything(clone: Path) -> pd.DataFrame:
+    return planned(clone, "--all", *TINY)
+
+
+@pytest.mark.slow
+def test_the_plan_has_the_jobs_of_a_dry_run(clone: Path, everything: pd.DataFrame) -> None:
     shown = subprocess.run(command("-n", "--forceall", "all"), cwd=clone, text=True, capture_output=True)
     lines = (shown.stdout + shown.stderr).split("Job stats:\n")[1].split("\n\n")[0].splitlines()[2:]
     stats = {rule: int(count) for rule, count in map(str.split, lines)}
-    assert everything.to_dict() == {rule: n for rule, n in stats.items() if rule not in ("all", "total")}
+    assert everything.loc["rule"].jobs.to_dict() == {
+        rule: n for rule, n in stats.items() if rule not in ("all", "total")
+    }
 
 
-def test_finished_jobs_cost_nothing_and_tell_what_others_take(clone: Path) -> None:
-    everything, left = planned(clone, "--all", *TINY), planned(clone, *TINY)
+@pytest.mark.slow
+def test_finished_jobs_cost_nothing_and_tell_what_others_take(clone: Path, everything: pd.DataFrame) -> None:
+    left = planned(clone, *TINY)
     for rule in ("world", "scaffold"):
         assert left.jobs["rule", rule] == everything.jobs["rule", rule] - 1
         assert left.basis["rule", rule] == "records" and left.cpu_hours["rule", rule] > 0
@@ -515,6 +541,7 @@ def test_finished_jobs_cost_nothing_and_tell_what_others_take(clone: Path) -> No
     assert "Study tiny: 0 jobs to run, 1 finished." in run(clone, "results/tiny/problems/hard.parquet", *TINY)
 
 
+@pytest.mark.slow
 def test_one_artifact(clone: Path) -> None:
     frame = planned(clone, "figures/tiny/passk.pdf", *TINY)
     assert list(frame.loc["own"].index) == ["figure passk"]
@@ -522,6 +549,7 @@ def test_one_artifact(clone: Path) -> None:
     assert frame.published["artifact", "figure passk"] == "Yue et al. 2025, Figures 2 and 9"
 
 
+@pytest.mark.slow
 def test_other_throughputs_change_the_estimate_and_not_the_shards(clone: Path) -> None:
     study = ("results/tiny/counts/base/seed-0/hard.parquet", "--all", "--configfile", "scaled.yaml")
     plain = planned(clone, *study)
@@ -535,6 +563,7 @@ def test_other_throughputs_change_the_estimate_and_not_the_shards(clone: Path) -
         )
 
 
+@pytest.mark.slow
 def test_every_job_of_the_published_study_has_an_estimate(clone: Path) -> None:
     frame = planned(clone, "--configfile", "config/published.yaml")
     assert frame.basis["total", "all"] == "statements" and frame.unknown["total", "all"] == 0
@@ -543,19 +572,26 @@ def test_every_job_of_the_published_study_has_an_estimate(clone: Path) -> None:
     assert frame.longest_hours["rule", "sample"] < longest + 0.2
 
 
+@pytest.mark.slow
 def test_mistakes_end_in_one_line(clone: Path) -> None:
     scaled = ("--configfile", "scaled.yaml", "results/tiny/counts/base/seed-0/hard.parquet")
-    for arguments, message in (
+    mistakes = (
         (("nothing.txt", *TINY), "Snakemake cannot plan nothing.txt: No rule to produce nothing.txt"),
         (("--configfile", "absent.yaml"), "absent.yaml: no such file"),
         (("--gpu", "big", *TINY), "study 'tiny' has no `scale`"),
         (("--gpu", "huge", *scaled), "made.tsv: no row for gpu 'huge', task '"),
         (("--throughputs", "absent.tsv", *scaled), "absent.tsv: cannot read the sheet"),
-    ):
-        shown = run(clone, *arguments)
-        assert shown.startswith(f"exit status 1\nerror: {message}") and shown.count("\n") == 2, shown
+    )
+    command = [sys.executable, "-c", SEVERAL, json.dumps([arguments for arguments, _ in mistakes[1:]])]
+    done = subprocess.run(command, cwd=clone, text=True, capture_output=True)
+    assert done.returncode == 0, done.stderr
+    shown = run(clone, *mistakes[0][0])  # as from a shell
+    assert shown.startswith(f"exit status 1\nerror: {mistakes[0][1]}") and shown.count("\n") == 2, shown
+    for (_, message), (status, said) in zip(mistakes[1:], json.loads(done.stdout), strict=True):
+        assert str(status).startswith(f"error: {message}") and "\n" not in str(status) and not said
 
 
+@pytest.mark.slow
 def test_a_broken_record_is_named(clone: Path) -> None:
     record = clone / "results/tiny/verdicts/base/seed-0/hard/shard-000.record.json"
     record.parent.mkdir(parents=True)

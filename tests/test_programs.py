@@ -35,7 +35,7 @@ FILES = {
     "livecodebench": "livecodebench",
 }
 needs_sandbox = pytest.mark.skipif(shutil.which("bwrap") is None, reason="bubblewrap is not installed")
-QUICK = sandbox.Limits(seconds=2, wall=4)
+QUICK = sandbox.Limits(seconds=1, wall=120)
 
 
 def records(name: str) -> list[dict[str, Any]]:
@@ -550,9 +550,9 @@ def test_other_styles_are_refused() -> None:
 )
 def test_megabytes_are_read_in_linear_time(text: str) -> None:
     for style in ("fence", "continuation"):
-        start = time.perf_counter()
+        start = time.process_time()
         extract(text, PROMPT, style)
-        assert time.perf_counter() - start < 5
+        assert time.process_time() - start < 5
 
 
 @given(st.text(alphabet="`~ \npython</think>x\t"))

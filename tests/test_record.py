@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from scipy import stats
 from tiny import copy_repository
 
+import workflow
 from anatomy import config, coverage, estimator_checks, overlay, passk, record, reporting
 from anatomy.analysis import Inputs, Rows
 from anatomy.errors import AnatomyError
@@ -245,6 +246,7 @@ def test_a_curve_of_an_unknown_panel_is_refused(tmp_path: Path) -> None:
 # What it says -------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_which_curves_cannot_come_from_the_estimator(made: Callable[[str], pd.DataFrame]) -> None:
     failures = made("published_failures")
     mixed = failures[failures["check"] == "completely monotone"]
@@ -301,6 +303,7 @@ def test_gaps_of_the_text_against_table_and_curves(made: Callable[[str], pd.Data
     assert 100 * test.loc["DAPO", "estimate"] == pytest.approx(42.57)  # what the text says of RLOO
 
 
+@pytest.mark.slow
 def test_solved_problems_crossovers_and_singletons(made: Callable[[str], pd.DataFrame]) -> None:
     def one(table: str, figure: str, benchmark: str, model: str) -> pd.DataFrame:
         frame = made(table)
@@ -338,6 +341,7 @@ def test_the_averages_of_the_second_paper(made: Callable[[str], pd.DataFrame]) -
     assert table.loc[("SFT-hard", "SparkleRL-Stage1", "AIME24"), "high"] < 0
 
 
+@pytest.mark.slow
 def test_every_table_has_its_keys_and_numbers(made: Callable[[str], pd.DataFrame], tmp_path: Path) -> None:
     artifacts = yaml.safe_load((ROOT / "config/record.yaml").read_text())["tables"]
     for name, spec in artifacts.items():
@@ -444,5 +448,16 @@ def test_the_record_needs_nothing_but_itself(tmp_path: Path) -> None:
     expected = ["published_checks", "published_curves", "published_delta_se", "published_failures"]
     assert made == expected
     assert "MathVision" in (folder / "figures/embedded/published_failures.svg").read_text()
-    plan = snakemake(folder, "-n", "--config", "overlay=true", "--", "figures/embedded/passk.svg")
-    assert "results/embedded/tables/published_curves.csv" in plan
+
+
+@pytest.mark.parametrize("on", [True, False])
+def test_a_figure_needs_the_record_where_the_overlay_is_on(on: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+    target = "figures/embedded/passk.svg"
+    read = workflow.load([], {"overlay": on})
+    from snakemake.dag import DAG  # after what ``load`` imports: they import each other
+    from snakemake.jobs import Job
+
+    rule = next(rule for rule in read.rules if rule.is_producer(target))
+    needed = Job(rule, DAG(read, rules=[]), rule.get_wildcards(target)).input
+    assert ("results/embedded/tables/published_curves.csv" in needed) is on

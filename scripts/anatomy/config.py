@@ -464,7 +464,7 @@ def validate(settings: Any, schema: str | Path, where: str) -> None:
 def read_yaml(path: str | Path) -> Any:
     """Read a YAML file; AnatomyError names the file and line of a mistake."""
     try:
-        return yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+        return yaml.load(Path(path).read_text(encoding="utf-8"), Loader=yaml.CSafeLoader)  # ten times faster
     except OSError as error:
         raise AnatomyError(f"{path}: cannot read the file: {error.strerror}") from error
     except yaml.YAMLError as error:
