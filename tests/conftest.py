@@ -8,6 +8,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import needs
 import pytest
 from hypothesis import settings
 from tiny import copy_repository, snakemake
@@ -37,8 +38,18 @@ def is_fast(path: Path) -> bool:
     return "mark.slow" not in path.read_text(encoding="utf-8")
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        for name in needs.of(item):
+            item.add_marker(f"needs_{name}")  # so that -m can choose by it
     items.sort(key=lambda item: (not needs_study(item.path), is_fast(item.path)))  # within each, as they came
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    for name in needs.of(item):  # before any fixture is made
+        needs.require(name)
 
 
 class Scheduler(LoadScopeScheduling):

@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 import torch
+from needs import VLLM
 from safetensors.torch import load_file
 
 from anatomy import distributed, models, pretraining, reinforcement, tables, training, world
@@ -25,7 +26,6 @@ from anatomy.errors import AnatomyError
 from anatomy.reinforcement import Reinforcement
 
 ROOT = Path(__file__).resolve().parents[1]
-VLLM = ROOT / ".venv-vllm"
 ALGORITHMS = ("grpo", "dr-grpo", "rloo", "remax", "reinforce++", "ppo", "dapo")
 WANTED = world.VOCABULARY[:16]
 PROBLEMS = [{"prompt": " ".join(["1 +"] * (a * b % 5)) + f" {a} + {b}"} for a in range(4) for b in range(4)]
@@ -482,15 +482,7 @@ def test_the_script_that_is_asked_to_end_goes_on_to_the_same_weights(
 # vLLM --------------------------------------------------------------------------------------------------
 
 
-def missing() -> str | None:
-    """Return why vLLM cannot be tested here."""
-    reason = VLLM / "FAILED"
-    if reason.exists():
-        return f"make vllm: {reason.read_text().strip()}"
-    return None if list(VLLM.glob(".installed-*")) else "make vllm was not run"
-
-
-vllm = pytest.mark.skipif(missing() is not None, reason=str(missing()))
+vllm = pytest.mark.needs("vllm")
 
 
 def vllm_environment() -> dict[str, str]:

