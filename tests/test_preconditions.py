@@ -19,7 +19,7 @@ Machine = Callable[..., dict[str, str]]
 
 @pytest.fixture
 def machine(tmp_path: Path) -> Machine:
-    """A function that makes a machine, with some tools replaced by shell texts; it returns its environment."""
+    """A function that makes a machine, some tools replaced by shell texts; it returns its environment."""
 
     def make(*without: str, **instead: str) -> dict[str, str]:
         folder = tmp_path / "bin"
