@@ -48,8 +48,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    for name in needs.of(item):  # before any fixture is made
-        needs.require(name)
+    needs.require(*needs.of(item))  # before any fixture is made
 
 
 class Scheduler(LoadScopeScheduling):

@@ -76,10 +76,10 @@ def missing(name: str) -> str:
     return _LOOKED_FOR[name]()
 
 
-def require(name: str) -> None:
-    """Skip the test that calls this where a need is not met."""
-    if reason := missing(name):
-        pytest.skip(reason)
+def require(*names: str) -> None:
+    """Skip the test that calls this where needs are not met, with all reasons."""
+    if reasons := list(filter(None, map(missing, names))):
+        pytest.skip("; ".join(reasons))
 
 
 def of(item: pytest.Item) -> list[str]:
