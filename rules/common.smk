@@ -146,7 +146,7 @@ if workflow.logger_manager:
                 sandbox.check_available()
             except AnatomyError as error:
                 raise SystemExit(
-                    f"error: {error}\nTo leave programs out of the study: --config programs=false"
+                    f"error: {error}\nTo leave programs out of the study: make study PROGRAMS=False, or --config programs=false"
                 )
         if (
             workflow.is_main_process

@@ -58,7 +58,7 @@ def main() -> int:
     )
     parser.add_argument("input", metavar="IN", help="file with one JSON object a line; -: standard input")
     parser.add_argument("-o", "--output", metavar="OUT", default="-", help="default: standard output")
-    cpus = len(os.sched_getaffinity(0))
+    cpus = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count()
     parser.add_argument("--workers", type=int, default=cpus, help="processes; default: %(default)s")
     parser.add_argument("--tags", help="tags of a response, the answer in the last: 'think answer'")
     parser.add_argument(

@@ -5,6 +5,7 @@ import shutil
 import signal
 from pathlib import Path
 
+import needs
 import pytest
 from filelock import FileLock
 from hypothesis import settings
@@ -20,10 +21,19 @@ settings.register_profile("reproducible", deadline=None, derandomize=True)
 settings.load_profile("reproducible")
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Long tests first, so that no process is left with them at the end; files stay whole."""
+    for item in items:
+        for name in needs.of(item):
+            item.add_marker(f"needs_{name}")  # so that -m can choose by it
     slow = {item.path for item in items if item.get_closest_marker("slow")}
     items.sort(key=lambda item: item.path not in slow)  # within each, as they came
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    needs.require(*needs.of(item))  # before any fixture is made
 
 
 @pytest.fixture(scope="session")

@@ -22,7 +22,6 @@ from anatomy import cluster
 from anatomy.audit import records
 
 HERE = ROOT / "tests/cluster"
-NEEDED = ("sbatch", "slurmctld", "slurmd", "munged")
 FEW = "tests/tiny/config.yaml"
 
 pytestmark = pytest.mark.slow
@@ -34,11 +33,6 @@ pytestmark = pytest.mark.slow
 @pytest.fixture(scope="module")
 def slurm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A running Slurm; stopped whatever happens."""
-    if os.geteuid():
-        pytest.skip("only root can start a Slurm")
-    missing = [name for name in NEEDED if not shutil.which(name, path=f"{os.environ['PATH']}:/usr/sbin")]
-    if missing:
-        pytest.skip(f"not installed: {', '.join(missing)} (apt install slurm-wlm munge)")
     folder = tmp_path_factory.mktemp("slurm")
     try:
         started = subprocess.run([HERE / "start", folder], capture_output=True, text=True, timeout=60)

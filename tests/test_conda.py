@@ -25,6 +25,7 @@ TARGET = "results/tiny/problems/hard.parquet"
 
 pytestmark = [
     pytest.mark.slow,
+    pytest.mark.needs("sandbox"),  # the tiny study has programs
     pytest.mark.skipif(sys.version_info[:2] != (3, 11), reason="the environments are locked for Python 3.11"),
 ]
 

@@ -21,6 +21,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from needs import VLLM
 from numpy.typing import NDArray
 from scipy import stats
 from tokenizers import Tokenizer, decoders, pre_tokenizers, trainers
@@ -33,7 +34,6 @@ from anatomy.engine import Completion, Engine, Prompt, Sampling, TransformersEng
 from anatomy.errors import AnatomyError
 
 ROOT = Path(__file__).resolve().parents[1]
-VLLM = ROOT / ".venv-vllm"
 WORDS = 10
 """Of the word-level vocabulary, besides padding and end token."""
 CONTEXT = 64
@@ -317,15 +317,7 @@ TEXT_QUESTIONS = {
 }
 
 
-def missing() -> str | None:
-    """Return why vLLM cannot be tested here."""
-    reason = VLLM / "FAILED"
-    if reason.exists():
-        return f"make vllm: {reason.read_text().strip()}"
-    return None if list(VLLM.glob(".installed-*")) else "make vllm was not run"
-
-
-vllm = pytest.mark.skipif(missing() is not None, reason=str(missing()))
+vllm = pytest.mark.needs("vllm")
 
 
 def gone(group: int, seconds: float = 60) -> bool:

@@ -10,6 +10,7 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
+import needs
 import pandas as pd
 import pytest
 import yaml
@@ -499,6 +500,7 @@ TINY = ("--configfile", "tests/tiny/config.yaml")
 @pytest.fixture(scope="module")
 def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A clone in which two jobs of the tiny study have run; scaled.yaml is that study on GPUs."""
+    needs.require("sandbox")  # the tiny study has programs
     folder = copy_repository(tmp_path_factory.mktemp("clone"))
     settings = yaml.safe_load((folder / "tests/tiny/config.yaml").read_text())
     settings["scale"] = {"gpu": "big", "shard_hours": 0.01, "cores_per_gpu": 2}

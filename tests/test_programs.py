@@ -4,7 +4,6 @@ import base64
 import json
 import math
 import pickle
-import shutil
 import time
 import zlib
 from collections.abc import Callable, Mapping, Sequence
@@ -15,6 +14,7 @@ from textwrap import indent
 from types import SimpleNamespace
 from typing import Any, get_args
 
+import needs
 import numpy as np
 import pytest
 from hypothesis import given
@@ -34,7 +34,7 @@ FILES = {
     "mbppplus": "evalplus-mbpp",
     "livecodebench": "livecodebench",
 }
-needs_sandbox = pytest.mark.skipif(shutil.which("bwrap") is None, reason="bubblewrap is not installed")
+needs_sandbox = pytest.mark.needs("sandbox")
 QUICK = sandbox.Limits(seconds=1, wall=120)
 
 
@@ -288,8 +288,8 @@ BAD: list[tuple[str, int, dict[str, Any], str]] = [
 @pytest.mark.parametrize(("name", "at", "fields", "message"), BAD, ids=lambda value: str(value)[:40])
 def test_a_bad_record_is_named(name: str, at: int, fields: dict[str, Any], message: str) -> None:
     window = ("2024-01-01", "2026-01-01") if name == "livecodebench" else None
-    if "earlier problem" in message and shutil.which("bwrap") is None:
-        pytest.skip("bubblewrap is not installed")  # all else is found before anything runs
+    if "earlier problem" in message:
+        needs.require("sandbox")  # all else is found before anything runs
     with pytest.raises(AnatomyError, match=message) as caught:
         list(programs.rows(changed(name, at, **fields), "made", FILES[name], "made.jsonl", window))
     assert str(caught.value).startswith(f"made.jsonl, record {at + 1}: ")

@@ -758,6 +758,7 @@ def narrow(folder: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.needs("sandbox")
 def test_every_kind_of_rule_runs(tmp_path: Path) -> None:
     folder = copy_repository(tmp_path / "clone")
     narrow(folder)

@@ -435,6 +435,7 @@ def snakemake(folder: Path, *arguments: str) -> str:
 
 
 @pytest.mark.slow
+@pytest.mark.needs("sandbox")  # which the study that this is a part of has
 def test_the_record_needs_nothing_but_itself(tmp_path: Path) -> None:
     """`snakemake published` with the default configuration has no job with a model; a figure is made."""
     folder = copy_repository(tmp_path / "clone")

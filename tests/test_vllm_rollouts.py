@@ -16,10 +16,10 @@ from typing import Any
 
 import pytest
 import torch
+from needs import VLLM
 from safetensors.torch import load_file
 from trainings import (
     ROOT,
-    VLLM,
     WAIT,
     Log,
     arguments,
@@ -28,15 +28,11 @@ from trainings import (
     make_start,
     rollouts,
     weights,
-    without_vllm,
 )
 
 from anatomy import models
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(without_vllm() is not None, reason=str(without_vllm())),
-]
+pytestmark = [pytest.mark.slow, pytest.mark.needs("vllm")]
 
 
 @pytest.fixture(scope="module", autouse=True)

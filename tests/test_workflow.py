@@ -206,6 +206,7 @@ def test_a_new_analysis_of_old_samples_runs_no_model(again: Path) -> None:
     assert planned(again, "tables") == {"table": 1, "tables": 1}
 
 
+@pytest.mark.needs("sandbox")
 def test_real_benchmarks_go_through_the_same_rules(tmp_path: Path) -> None:
     folder = Path(os.environ.get("ANATOMY_BENCHMARKS", ROOT.parent / "shared/benchmarks"))
     if not folder.is_dir():
@@ -241,6 +242,7 @@ def test_real_benchmarks_go_through_the_same_rules(tmp_path: Path) -> None:
     assert "40 of them without a solution" in done.stderr
 
 
+@pytest.mark.needs("sandbox")
 def test_real_benchmarks_are_annotated(tmp_path: Path) -> None:
     study = copy_repository(tmp_path / "annotated")
     texts = ["Add one and one.", "[[plan-wrong]] Add two and two."]

@@ -160,18 +160,5 @@ def disturbed(job: Mapping[str, Any], report: Report) -> Any:
         training._Ending.on_step_end = original  # type: ignore[method-assign]
 
 
-# vLLM, in an environment of its own ----------------------------------------------------------------------
-
-VLLM = ROOT / ".venv-vllm"
-
-
-def without_vllm() -> str | None:
-    """Return why vLLM cannot be tested here."""
-    reason = VLLM / "FAILED"
-    if reason.exists():
-        return f"make vllm: {reason.read_text().strip()}"
-    return None if list(VLLM.glob(".installed-*")) else "make vllm was not run"
-
-
 def manifest(folder: Path, step: int) -> Any:
     return json.loads((folder / f"model/step-{step}" / models.MANIFEST).read_text())

@@ -388,8 +388,9 @@ def parse_quota(text: str) -> int | None:
 
 
 def _device(folder: Path) -> str:
-    """Return what a folder's file system is mounted from."""
-    lines = Path("/proc/self/mounts").read_text(encoding="utf-8", errors="replace").splitlines()
+    """Return what a folder's file system is mounted from; nothing where the system is not Linux."""
+    told = Path("/proc/self/mounts")
+    lines = told.read_text(encoding="utf-8", errors="replace").splitlines() if told.exists() else []
     mounts = [line.split()[:2] for line in lines]
     around = [(len(point), device) for device, point in mounts if folder.is_relative_to(point)]
     return max(around, default=(0, ""))[1]

