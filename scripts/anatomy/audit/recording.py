@@ -264,7 +264,7 @@ def _called(name: str) -> str:
 @cache
 def _distributions() -> dict[str, _Distribution]:
     """Return each installed package by its name, from the names of files alone."""
-    found = {}
+    found: dict[str, _Distribution] = {}
     for folder in sys.path:
         if not folder.endswith(("site-packages", "dist-packages")):
             continue
