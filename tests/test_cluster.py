@@ -9,6 +9,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from filelock import FileLock
 from tiny import ROOT, copy_repository
 
 from anatomy import cluster
@@ -32,16 +34,18 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture(scope="module")
 def slurm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A running Slurm; stopped whatever happens."""
+    """A running Slurm; stopped whatever happens. A machine has one at a time, so tests elsewhere wait."""
     folder = tmp_path_factory.mktemp("slurm")
-    try:
-        started = subprocess.run([HERE / "start", folder], capture_output=True, text=True, timeout=60)
-        assert started.returncode == 0, started.stderr
-        yield folder
-    finally:
-        subprocess.run([HERE / "stop", folder], timeout=60)
-        # Without cgroups, Slurm may lose sight of what a job that it ends has started.
-        subprocess.run(["pkill", "-KILL", "-f", f"snakemake --snakefile {tmp_path_factory.getbasetemp()}/"])
+    with FileLock(Path(tempfile.gettempdir()) / "anatomy-tests-slurm.lock"):
+        try:
+            started = subprocess.run([HERE / "start", folder], capture_output=True, text=True, timeout=60)
+            assert started.returncode == 0, started.stderr
+            yield folder
+        finally:
+            subprocess.run([HERE / "stop", folder], timeout=60)
+            # Without cgroups, Slurm may lose sight of what a job that it ends has started.
+            left = f"snakemake --snakefile {tmp_path_factory.getbasetemp()}/"
+            subprocess.run(["pkill", "-KILL", "-f", left])
 
 
 def command(configuration: str, *targets: str) -> list[str]:
