@@ -70,6 +70,7 @@ def mass(folder: Path) -> float:
     return float(np.exp([score.logprob for score in scores]).sum() / len(PROBLEMS))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
 def test_the_first_update_goes_towards_reward(algorithm: str, start: Path, tmp_path: Path) -> None:
     before = mass(start)
@@ -79,6 +80,7 @@ def test_the_first_update_goes_towards_reward(algorithm: str, start: Path, tmp_p
     assert down < before - 0.002 < before + 0.002 < up
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
 def test_no_update_where_all_rewards_are_equal(algorithm: str, start: Path, tmp_path: Path) -> None:
     """But for PPO's: its value model begins at 0, and whitening removes the mean."""
@@ -146,6 +148,7 @@ class KilledError(Exception):
     pass
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("algorithm", ["ppo", "dapo", "grpo", "rloo"])
 def test_a_killed_run_ends_in_the_same_weights(algorithm: str, start: Path, tmp_path: Path) -> None:
     settings = config(algorithm, steps=8, updates=2, checkpoint_every=4)

@@ -309,6 +309,7 @@ ENDS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ENDS)
 def test_how_a_bad_program_ends(name: str) -> None:
     source, ended = ENDS[name]
