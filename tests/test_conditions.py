@@ -235,6 +235,7 @@ def test_contrasts_of_three_seeds_and_one_cover(problems: int, spread: float) ->
     assert 0.92 <= contrast_coverage(problems, 0.2, spread, TIMES) <= 0.985
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("link", "kept"), [(0.9, 1.0), (0.7, 0.5)])
 @pytest.mark.parametrize(("problems", "seeds"), [(24, 1), (60, 1), (60, 3)])
 def test_chains_against_accuracy_cover(problems: int, seeds: int, link: float, kept: float) -> None:
@@ -246,6 +247,7 @@ def test_chains_that_are_hardly_ever_solved_cover_too_seldom() -> None:
     assert 0.89 <= chain_coverage(60, 1, 0.4, 0.5, TIMES) <= 0.94
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("seeds", "spread"), [(1, 0.0), (3, 0.0), (3, 0.3)])
 @pytest.mark.parametrize("problems", [24, 60])
 def test_trends_cover(problems: int, seeds: int, spread: float) -> None:

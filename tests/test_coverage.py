@@ -145,6 +145,7 @@ def covered(found: coverage.Estimate, truth: float) -> float:
     return float(np.mean((found.low <= truth) & (truth <= found.high)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("problems", [30, 50, 100])
 @pytest.mark.parametrize(("seeds", "alike"), [(1, 0.0), (3, 0.5), (3, 0.95), (5, 0.0)])
 def test_intervals_of_shares_cover_the_truth(problems: int, seeds: int, alike: float) -> None:
@@ -170,6 +171,7 @@ def test_intervals_of_whole_problems_cover_every_truth(problems: int) -> None:
     assert chance[truths * problems >= 5].max() <= 0.98
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("problems", [50, 100])
 @pytest.mark.parametrize(
     ("p", "valid"), [((0.4, 1.2), (0.5, 0.5)), ((1, 30), (0.5, 0.5)), ((0.4, 1.2), (3, 1))]
@@ -260,6 +262,7 @@ def test_a_change_lies_in_its_interval_and_turns_with_its_sign(found: list[int])
     assert (float(turned.low), float(turned.high)) == pytest.approx((-high, -low), abs=1e-7)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("problems", [30, 100])
 @pytest.mark.parametrize(("seeds", "bases"), [(1, 1), (3, 1), (3, 3), (5, 1)])
 @pytest.mark.parametrize("alike", [0.0, 0.7])
@@ -368,6 +371,7 @@ def test_support_of_models_that_solve_nothing() -> None:
     assert np.isnan([*nothing_solved["ndr"], *nothing_solved["sds"]]).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("problems", [50, 100])
 @pytest.mark.parametrize("seeds", [1, 3])
 @pytest.mark.parametrize(("arm", "base", "linked"), [(0.7, 0.8, 0.8), (0.6, 0.5, 0.8), (0.3, 0.35, 0.9)])
@@ -440,6 +444,7 @@ DISTRIBUTIONS: dict[str, Callable[[np.random.Generator, tuple[int, int]], Floats
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("problems", [50, 100])
 @pytest.mark.parametrize("name", DISTRIBUTIONS)
 def test_predictions_of_new_solves_hold(name: str, problems: int) -> None:

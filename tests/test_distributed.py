@@ -442,6 +442,8 @@ def run_script(given: Mapping[str, Any], **how: int) -> tuple[Said, dict[str, An
     scale = given["params"]["config"]["scale"]
     ranks = range(scale["processes"] if scale else 1)
     waiting = [Path(f"{given['params']['work']}.waiting-{rank}") for rank in ranks]
+    for path in waiting:
+        path.unlink(missing_ok=True)
     begun, over = {}, threading.Event()
     original = distributed.run
 
@@ -506,6 +508,9 @@ class Ended:
     folder: Path
     said: Said
     saved: list[str]
+    """Checkpoints."""
+    kept: bool
+    """Whether there is a model."""
     given: dict[str, Any]
     """What the training was called with."""
 
@@ -516,7 +521,7 @@ def ended(start: Path, tmp_path_factory: pytest.TempPathFactory) -> Ended:
     asked = script_job(start, folder, STEPS, {"processes": 2, "sharding": "fsdp2"})
     said, given = run_script(asked, waits_after=5, dies_after=7)
     saved = sorted(path.parent.name for path in folder.glob("work/checkpoint-*/complete"))
-    return Ended(folder, said, saved, given)
+    return Ended(folder, said, saved, (folder / "model").exists(), given)
 
 
 @pytest.mark.slow
@@ -525,7 +530,7 @@ def test_a_script_hands_sigterm_to_its_workers_and_says_which_one_was_killed(end
     assert TERMINATED in ended.said.text
     assert ended.said.status == 1
     assert "error: process 1 of 2 was ended by SIGKILL: most likely for want of memory" in ended.said.text
-    assert "Traceback" not in ended.said.text and not (ended.folder / "model").exists()
+    assert "Traceback" not in ended.said.text and not ended.kept
     assert ended.saved == ["checkpoint-4", "checkpoint-6"]
 
 

@@ -371,6 +371,7 @@ def test_one_k_has_a_narrower_band_than_many() -> None:
     assert (np.diff(alone, axis=0) < np.diff(curves.band("a"), axis=0)[:, :1]).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("problems", [50, 100])
 @pytest.mark.parametrize(
     ("first", "second"), [(A, B), ((0.3, 3), (1, 30)), ((0.2, 1), (0.15, 0.4)), ((1, 40), (0.8, 60))]

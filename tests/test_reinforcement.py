@@ -73,6 +73,7 @@ def mass(folder: Path) -> float:
     return float(np.exp([score.logprob for score in scores]).sum() / len(PROBLEMS))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
 def test_the_first_update_goes_towards_reward(algorithm: str, start: Path, tmp_path: Path) -> None:
     before = mass(start)
@@ -82,6 +83,7 @@ def test_the_first_update_goes_towards_reward(algorithm: str, start: Path, tmp_p
     assert down < before - 0.002 < before + 0.002 < up
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
 def test_no_update_where_all_rewards_are_equal(algorithm: str, start: Path, tmp_path: Path) -> None:
     """But for PPO's: its value model begins at 0, and whitening removes the mean."""
@@ -186,8 +188,10 @@ class KilledError(Exception):
     pass
 
 
-@pytest.mark.parametrize("algorithm", ["ppo", "dapo", "grpo", "rloo"])
+@pytest.mark.slow
+@pytest.mark.parametrize("algorithm", ["ppo", "dapo"])
 def test_a_killed_run_ends_in_the_same_weights(algorithm: str, start: Path, tmp_path: Path) -> None:
+    """Of those that keep most: a value model, and draws anew; tests/test_distributed.py has grpo too."""
     settings = config(algorithm, steps=8, updates=2, checkpoint_every=4)
     calls = 0
 

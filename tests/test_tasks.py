@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from anatomy import grading, tasks, world
 from anatomy.grading import Item, Marks
-from anatomy.programs import of_task
+from anatomy.programs import LIMITS, of_task
+from anatomy.sandbox import Limits
 
 lists = st.lists(st.integers(0, 6), max_size=7).map(tuple)
 programs = st.lists(st.sampled_from(list(tasks.EXPRESSIONS)), max_size=3)  # longer than any task needs
@@ -144,7 +145,8 @@ TASK = tasks.Task(
         ("  ", "no_answer"),
     ],
 )
-def test_verdicts(completion: str, verdict: str) -> None:
+def test_verdicts(completion: str, verdict: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(LIMITS, "equal", Limits(seconds=1, wall=120))  # type: ignore[misc]
     row = {"text": TASK.text, "tests": of_task(TASK).to_json()}
     (found,) = grading.grade("program", [Item(row, completion, False)], BODY)
     assert found.verdict == verdict and found.lenient is None and found.derivation_right is None

@@ -128,6 +128,21 @@ def several(job: Mapping[str, Any], report: Report) -> list[Any]:
     return found
 
 
+def several_with_one_vllm(job: Mapping[str, Any], report: Report) -> list[Any]:
+    """As ``several``, but that the trainings of a process share one vLLM: its start takes longest."""
+    from trl.generation import vllm_generation
+
+    start, started = vllm_generation.LLM, list[Any]()
+
+    def shared(**options: Any) -> Any:
+        if not started:
+            started.append(start(**options))
+        return started[0]
+
+    vllm_generation.LLM = shared
+    return several(job, report)
+
+
 def disturbed(job: Mapping[str, Any], report: Report) -> Any:
     """Train as the script does, and wait for SIGTERM after a named step; then perhaps go on, and die."""
     rank, processes = (

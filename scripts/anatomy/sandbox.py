@@ -564,7 +564,7 @@ def _run(bwrap: str, payload: bytes, inputs: int, limits: Limits, live: _Live) -
         ended, message = "error", "what came from the program cannot be read"
     elif got.ended:
         ended, message = got.ended, got.message
-    elif status == 128 + signal.SIGKILL and used >= 0.9 * seconds:
+    elif status == 128 + signal.SIGKILL and used >= 0.9 * seconds - 0.2:  # the kernel counts in ticks
         ended, message = "timeout", f"more than {seconds} s of CPU time"
     elif not got.compiled:
         ended, message = "syntax", "the compiler died of this source"
