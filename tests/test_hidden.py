@@ -1,7 +1,7 @@
 """Without Slurm, Chromium, bubblewrap or vLLM, one by one and all: what needs them is skipped, nothing fails.
 
-A pytest of its own runs tests on a path without a tool: those that need it and, where the files are quick, those
-that are not slow.
+A pytest of its own runs tests on a path without a tool: those that need it and, where the files are quick,
+those that are not slow.
 """
 
 import os
