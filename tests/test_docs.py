@@ -19,6 +19,7 @@ import workflow
 
 ROOT = Path(__file__).resolve().parents[1]
 SITE = ROOT / "site"
+BIN = Path(sys.executable).parent
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
 
 
@@ -134,9 +135,6 @@ NEEDS = {
 TABS = "tsv"
 """The language of a block that is a line to be added to the sheet of arms."""
 
-LONG = ("tutorial.md", "benchmarks.md", "extending.md")
-"""Pages whose commands make what the finished study does not have: Snakemake is asked what it would do."""
-
 BLOCK = re.compile(
     r"^(?:<!-- needs: (?P<needs>.+) -->\n)?```(?P<language>.*)\n(?P<body>(?:(?!```).*\n)*)```$", re.MULTILINE
 )
@@ -158,11 +156,7 @@ class Block:
 def blocks(page: Path) -> list[Block]:
     text = page.read_text(encoding="utf-8")
     found = [
-        Block(
-            match["language"],
-            tuple((match["needs"] or "").split(", ")) if match["needs"] else (),
-            match["body"],
-        )
+        Block(match["language"], tuple(filter(None, (match["needs"] or "").split(", "))), match["body"])
         for match in BLOCK.finditer(text)
     ]
     fences, markers = len(re.findall(r"^\s*```", text, re.MULTILINE)), text.count("<!-- needs:")
@@ -184,40 +178,35 @@ def test_blocks_say_what_they_are_and_what_they_need() -> None:
 
 def run_here(words: list[str]) -> tuple[list[str], Path] | None:
     """Return a command that runs in the repository itself, where it changes nothing; None for another one."""
-    tool = words[0].removeprefix(".venv/bin/")
-    unchanged = {
-        "ruff": {"format": ["--check"], "check": ["--diff"]}.get(words[1], []),
-        "snakefmt": ["--check"],
-    }
+    tool, *rest = words
     if tool == "make":
-        return ["make", "-n", *words[1:]], ROOT
-    if tool in unchanged:
-        return [str(Path(sys.executable).with_name(tool)), *words[1:], *unchanged[tool]], ROOT
+        return ["make", "-n", *rest], ROOT
+    unchanged = {"ruff format": "--check", "ruff check": "--diff", "snakefmt Snakefile": "--check"}
+    if option := unchanged.get(" ".join([tool.removeprefix(".venv/bin/"), *rest[:1]])):
+        return [str(BIN / Path(tool).name), *rest, option], ROOT
     return None
 
 
-def run_there(words: list[str], page: Path, folder: str) -> list[str]:
-    """Return a command as it is run in the tiny study."""
+def run_there(words: list[str], changed: bool, folder: str) -> list[str]:
+    """Return a command as it is run in the tiny study; of a changed one, Snakemake tells what it would do."""
     words = [word.replace("FOLDER", folder) for word in words]
     tiny: list[str] = []
-    if not any(
-        word.startswith("benchmarks_folder=") for word in words
-    ):  # the tiny study has no real test sets
+    if not any(word.startswith("benchmarks_folder=") for word in words):  # real test sets are not in it
         words = [word.replace("config/embedded.yaml", "tests/tiny/config.yaml") for word in words]
         words = [word.replace("embedded", "tiny") for word in words]
         tiny = [] if "--configfile" in words else ["--configfile", "tests/tiny/config.yaml"]
-    tool = words[0].removeprefix(".venv/bin/")
-    if tool == "snakemake":
-        dry = page.name in LONG or "--config" in words or "config/published.yaml" in words
-        cores = [] if "--cores" in words else ["--cores", "2"]
-        return [sys.executable, "-m", *[tool, *words[1:], *cores, *tiny], *["-n"] * dry]
-    if tool == "python":
-        script = words[1]
-        options = ["--study", "tiny"] if script == "scripts/audit.py" else []
-        return [sys.executable, script, *options, *words[2:], *(tiny if script == "scripts/table.py" else [])]
-    if tool == "pre-commit":
-        return [str(Path(sys.executable).with_name(tool)), *words[1:]]
-    assert tool in ("head", "printf"), f"{page.name}: a command that no test can run: {shlex.join(words)}"
+    tool, *rest = words
+    if tool == ".venv/bin/snakemake":
+        dry = ["-n"] if changed or "--config" in rest else []
+        cores = [] if "--cores" in rest else ["--cores", "2"]
+        return [str(BIN / "python"), "-m", "snakemake", *rest, *cores, *tiny, *dry]
+    if tool == ".venv/bin/python":
+        script, *rest = rest
+        study = ["--study", "tiny"] if script == "scripts/audit.py" else []
+        return [str(BIN / "python"), script, *study, *rest, *(tiny if script == "scripts/table.py" else [])]
+    if tool == ".venv/bin/pre-commit":
+        return [str(BIN / "pre-commit"), *rest]
+    assert tool in ("head", "printf"), f"a command that no test can run: {shlex.join(words)}"
     return words
 
 
@@ -246,7 +235,7 @@ def test_commands_run(page: Path, again: Path, tmp_path: Path) -> None:
             told = shlex.join(words)
             if told in RUN and not changed:
                 continue
-            command, folder = run_here(words) or (run_there(words, page, str(sets)), again)
+            command, folder = run_here(words) or (run_there(words, changed, str(sets)), again)
             done = subprocess.run(
                 " ".join(word if word == ">" else shlex.quote(word) for word in command),
                 shell=True,
