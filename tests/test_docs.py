@@ -1,5 +1,6 @@
 """The documentation: complete, of one mind with the project, without a network, and its commands run."""
 
+import importlib.util
 import os
 import re
 import shlex
@@ -119,6 +120,21 @@ def test_the_site_has_what_the_project_has(site: dict[Path, Page]) -> None:
         assert (SITE / f"reference/library/{path.stem}.html").is_file()
     version = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))["version"]
     assert f"Version {version}" in (SITE / "index.html").read_text(encoding="utf-8")
+
+
+def test_verdicts_of_a_study_stand_beside_its_claims(tmp_path: Path) -> None:
+    found = importlib.util.spec_from_file_location("generate", ROOT / "docs/generate.py")
+    assert found and found.loader
+    generate = importlib.util.module_from_spec(found)
+    found.loader.exec_module(generate)
+    results = tmp_path / "claims.csv"
+    assert "Verdict" not in generate.all_claims(results)
+    results.write_text("claim,scope,contrast,verdict\nC1,embedded,k 1,\nC1,embedded,all,supported\n")
+    rows = generate.all_claims(results).splitlines()
+    assert [row.endswith("| supported |") for row in rows if row.startswith("| Embedded study")][:2] == [
+        True,
+        False,
+    ]
 
 
 # The commands ---------------------------------------------------------------------------------------------
