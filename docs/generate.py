@@ -207,7 +207,7 @@ def title_of(entry: Mapping[str, Any]) -> str:
 # Claims ---------------------------------------------------------------------------------------------------
 
 FAMILIES = {"yue": "Yue et al. 2025", "wang": "Wang et al. 2025", "follow-ups": "Those that followed"}
-SCOPES = {"embedded": "Embedded study", "published": "Published numbers", "scale": "Study at published scale"}
+SCOPES = {"embedded": "Embedded study", "published": "Published numbers", "scale": "Published scale"}
 SHARES = {"all": "all of its effects", "most": "most of its effects", "any": "one of its effects or more"}
 
 
@@ -221,8 +221,12 @@ def all_claims(results: Path) -> str:
     parts = []
     scale = {claim.name: claim.evidence for claim in claims_of("config/published/claims.yaml")}
     families: dict[str, list[claims.Claim]] = {family: [] for family in FAMILIES}
+    overview = [("Claim", "Statement", *(SCOPES.values() if verdicts else ()))]
     for claim in claims_of("config/claims.yaml"):
         families[claim.family].append(claim)
+        said = [verdicts.get((claim.name, scope), "") for scope in SCOPES] if verdicts else []
+        overview.append((f"[{claim.name}](#{claim.name})", claim.statement, *said))
+    parts.append(table(*overview))
     for family, members in families.items():
         parts.append(f"## {FAMILIES[family]}")
         for claim in members:
@@ -232,15 +236,13 @@ def all_claims(results: Path) -> str:
                     f"It says the contrary of [{claim.counters}](#{claim.counters}) about the same effects."
                 )
             rows = [
-                (SCOPES[scope], *evidence(one), verdicts.get((claim.name, scope), ""))
+                (SCOPES[scope], *evidence(one))
                 for scope, one in {**claim.evidence, **scale.get(claim.name, {})}.items()
             ]
-            head = ("Where", "Effects", "Expected", "Verdict")
-            columns = len(head) if verdicts else len(head) - 1
             parts += [
                 f"### {claim.name} {{ #{claim.name} }}",
                 f"{claim.statement} *{claim.source}.* {told}",
-                table(*(row[:columns] for row in (head, *rows))),
+                table(("Where", "Effects", "Expected"), *rows),
             ]
     return "\n\n".join(parts)
 

@@ -1,5 +1,6 @@
 """The documentation: complete, of one mind with the project, without a network, and its commands run."""
 
+import importlib.util
 import os
 import re
 import shlex
@@ -19,6 +20,7 @@ import workflow
 
 ROOT = Path(__file__).resolve().parents[1]
 SITE = ROOT / "site"
+BIN = Path(sys.executable).parent
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
 
 
@@ -120,6 +122,18 @@ def test_the_site_has_what_the_project_has(site: dict[Path, Page]) -> None:
     assert f"Version {version}" in (SITE / "index.html").read_text(encoding="utf-8")
 
 
+def test_verdicts_of_a_study_stand_beside_its_claims(tmp_path: Path) -> None:
+    found = importlib.util.spec_from_file_location("generate", ROOT / "docs/generate.py")
+    assert found and found.loader
+    generate = importlib.util.module_from_spec(found)
+    found.loader.exec_module(generate)
+    results = tmp_path / "claims.csv"
+    assert "supported" not in generate.all_claims(results)
+    results.write_text("claim,scope,contrast,verdict\nC1,embedded,k 1,\nC1,embedded,all,supported\n")
+    (row,) = [row for row in generate.all_claims(results).splitlines() if "supported" in row]
+    assert re.fullmatch(r"\| \[C1\]\(#C1\) \| .+ \| supported \|  \|  \|", row)
+
+
 # The commands ---------------------------------------------------------------------------------------------
 
 NEEDS = {
@@ -133,9 +147,6 @@ NEEDS = {
 
 TABS = "tsv"
 """The language of a block that is a line to be added to the sheet of arms."""
-
-LONG = ("tutorial.md", "benchmarks.md", "extending.md")
-"""Pages whose commands make what the finished study does not have: Snakemake is asked what it would do."""
 
 BLOCK = re.compile(
     r"^(?:<!-- needs: (?P<needs>.+) -->\n)?```(?P<language>.*)\n(?P<body>(?:(?!```).*\n)*)```$", re.MULTILINE
@@ -158,11 +169,7 @@ class Block:
 def blocks(page: Path) -> list[Block]:
     text = page.read_text(encoding="utf-8")
     found = [
-        Block(
-            match["language"],
-            tuple((match["needs"] or "").split(", ")) if match["needs"] else (),
-            match["body"],
-        )
+        Block(match["language"], tuple(filter(None, (match["needs"] or "").split(", "))), match["body"])
         for match in BLOCK.finditer(text)
     ]
     fences, markers = len(re.findall(r"^\s*```", text, re.MULTILINE)), text.count("<!-- needs:")
@@ -184,45 +191,41 @@ def test_blocks_say_what_they_are_and_what_they_need() -> None:
 
 def run_here(words: list[str]) -> tuple[list[str], Path] | None:
     """Return a command that runs in the repository itself, where it changes nothing; None for another one."""
-    tool = words[0].removeprefix(".venv/bin/")
-    unchanged = {
-        "ruff": {"format": ["--check"], "check": ["--diff"]}.get(words[1], []),
-        "snakefmt": ["--check"],
-    }
+    tool, *rest = words
     if tool == "make":
-        return ["make", "-n", *words[1:]], ROOT
-    if tool in unchanged:
-        return [str(Path(sys.executable).with_name(tool)), *words[1:], *unchanged[tool]], ROOT
+        return ["make", "-n", *rest], ROOT
+    unchanged = {"ruff format": "--check", "ruff check": "--diff", "snakefmt Snakefile": "--check"}
+    if option := unchanged.get(" ".join([tool.removeprefix(".venv/bin/"), *rest[:1]])):
+        return [str(BIN / Path(tool).name), *rest, option], ROOT
     return None
 
 
-def run_there(words: list[str], page: Path, folder: str) -> list[str]:
-    """Return a command as it is run in the tiny study."""
+def run_there(words: list[str], changed: bool, folder: str) -> list[str]:
+    """Return a command as it is run in the tiny study; of a changed one, Snakemake tells what it would do."""
     words = [word.replace("FOLDER", folder) for word in words]
     tiny: list[str] = []
-    if not any(
-        word.startswith("benchmarks_folder=") for word in words
-    ):  # the tiny study has no real test sets
+    if not any(word.startswith("benchmarks_folder=") for word in words):  # real test sets are not in it
         words = [word.replace("config/embedded.yaml", "tests/tiny/config.yaml") for word in words]
         words = [word.replace("embedded", "tiny") for word in words]
         tiny = [] if "--configfile" in words else ["--configfile", "tests/tiny/config.yaml"]
-    tool = words[0].removeprefix(".venv/bin/")
-    if tool == "snakemake":
-        dry = page.name in LONG or "--config" in words or "config/published.yaml" in words
-        cores = [] if "--cores" in words else ["--cores", "2"]
-        return [sys.executable, "-m", *[tool, *words[1:], *cores, *tiny], *["-n"] * dry]
-    if tool == "python":
-        script = words[1]
-        options = ["--study", "tiny"] if script == "scripts/audit.py" else []
-        return [sys.executable, script, *options, *words[2:], *(tiny if script == "scripts/table.py" else [])]
-    if tool == "pre-commit":
-        return [str(Path(sys.executable).with_name(tool)), *words[1:]]
-    assert tool in ("head", "printf"), f"{page.name}: a command that no test can run: {shlex.join(words)}"
+    tool, *rest = words
+    if tool == ".venv/bin/snakemake":
+        dry = ["-n"] if changed or "--config" in rest or "-n" in rest else []
+        rest = [word for word in rest if word != "-n"]
+        cores = [] if "--cores" in rest else ["--cores", "2"]
+        return [str(BIN / "python"), "-m", "snakemake", *rest, *cores, *tiny, *dry]
+    if tool == ".venv/bin/python":
+        script, *rest = rest
+        study = ["--study", "tiny"] if script == "scripts/audit.py" else []
+        return [str(BIN / "python"), script, *study, *rest, *(tiny if script == "scripts/table.py" else [])]
+    if tool == ".venv/bin/pre-commit":
+        return [str(BIN / "pre-commit"), *rest]
+    assert tool in ("head", "printf"), f"a command that no test can run: {shlex.join(words)}"
     return words
 
 
 RUN: set[str] = set()
-"""Commands that have run on a study as it was finished."""
+"""Commands that have run on the study as it was finished: many pages begin with the same ones."""
 
 
 @pytest.mark.slow
@@ -236,19 +239,19 @@ def test_commands_run(page: Path, again: Path, tmp_path: Path) -> None:
         (sets / name / "test.jsonl").touch()
     made = {"MAKEFLAGS", "MAKELEVEL", "MFLAGS"}  # by the make that runs the tests
     environment = {name: value for name, value in os.environ.items() if name not in made}
-    changed = False
+    ran, changed = RUN, False
     for block in blocks(page):
         if block.language == TABS:
             with (again / "tests/tiny/arms.tsv").open("a", encoding="utf-8") as arms:
                 arms.write(block.body.replace("embedded", "tiny"))
-            changed = True
+            ran, changed = set(), True
         for words in block.commands() if block.language == "sh" and not block.needs else ():
-            told = shlex.join(words)
-            if told in RUN and not changed:
+            command, folder = run_here(words) or (run_there(words, changed, str(sets)), again)
+            line = " ".join(word if word == ">" else shlex.quote(word) for word in command)
+            if line in ran:
                 continue
-            command, folder = run_here(words) or (run_there(words, page, str(sets)), again)
             done = subprocess.run(
-                " ".join(word if word == ">" else shlex.quote(word) for word in command),
+                line,
                 shell=True,
                 cwd=folder,
                 env=environment,
@@ -256,5 +259,5 @@ def test_commands_run(page: Path, again: Path, tmp_path: Path) -> None:
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
             )
-            assert done.returncode == 0, f"{told}\n{done.stdout[-3000:]}"
-            RUN.update([] if changed else [told])
+            assert done.returncode == 0, f"{shlex.join(words)}\n{done.stdout[-3000:]}"
+            ran.add(line)
