@@ -20,6 +20,7 @@ from anatomy import cluster, omitting, planning, provenance, sandbox, scaffold
 from anatomy.errors import AnatomyError
 import forkserver
 
+provenance.remember(Path(".snakemake/code.json"))
 # A waiting thread must not take the core of the job beside it.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 # Statistics multiply small matrices: threads would only wait for those of the job beside it.

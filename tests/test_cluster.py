@@ -123,22 +123,22 @@ def cut_sheet(path: Path, rows: dict[str, dict[str, str]]) -> None:
 def small_study(folder: Path) -> Path:
     """Copy what a clone has, with the tiny study cut to a few jobs of every rule."""
     tiny = copy_repository(folder) / "tests/tiny"
-    cut_sheet(tiny / "benchmarks.tsv", {"train": {}, "hard": {}, "ladder": {}, "pool": {}, "code-hard": {}})
+    cut_sheet(tiny / "benchmarks.tsv", {"train": {}, "hard": {"n": "4"}, "pool": {}, "code-hard": {}})
     cut_sheet(tiny / "models.tsv", {"base": {}, "student": {}})
     one = {"seeds": "0"}
     cut_sheet(tiny / "runs.tsv", {"grpo": one | {"gpus": "2"}, "stage1": one, "stage2-sft": one})
-    arms = {"base": "hard,ladder,code-hard", "grpo": "hard", "grpo-matched": "hard", "student": "hard"}
-    arms |= {"stage1": "ladder,pool", "stage2-sft": "ladder"}
+    arms = {"base": "hard,code-hard", "grpo": "hard", "grpo-matched": "hard", "student": "hard"}
+    arms |= {"stage1": "pool", "stage2-sft": "hard"}
     cut_sheet(tiny / "arms.tsv", {arm: {"benchmarks": tests, "probed": "-"} for arm, tests in arms.items()})
     sheet = tiny / "arms.tsv"
-    sheet.write_text(re.sub(r"(?m)^(base\t.*\thard,ladder,code-hard\t)-", r"\1ladder", sheet.read_text()))
+    sheet.write_text(re.sub(r"(?m)^(base\t.*\thard,code-hard\t)-", r"\1hard", sheet.read_text()))
 
     artifacts = yaml.safe_load((tiny / "artifacts.yaml").read_text())
     tables = {name: artifacts["tables"][name] for name in ("passk", "crossover", "resampled", "perplexity")}
     tables["resampled"] |= {"pairs": [["grpo", "base"]], "benchmarks": ["hard"]}
     tables["perplexity"]["texts"] = [["base", "base"], ["base", "gold"]]
     tables["temperature"] = artifacts["tables"]["temperature"] | {"arms": ["base", "grpo-matched"]}
-    tables["conditions"] = artifacts["tables"]["conditions"] | {"arms": ["base"]}
+    tables["conditions"] = artifacts["tables"]["conditions"] | {"arms": ["base"], "benchmarks": ["hard"]}
     figures = {"passk": artifacts["figures"]["passk"] | {"arms": ["base", "grpo"]}}
     (tiny / "artifacts.yaml").write_text(yaml.safe_dump({"tables": tables, "figures": figures}))
     (tiny / "claims.yaml").write_text("{}\n")

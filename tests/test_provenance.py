@@ -1,8 +1,13 @@
 """What a job depends on: the meaning of the code that it reaches, and the content of its inputs."""
 
+import json
+import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -264,3 +269,52 @@ def test_a_broken_or_absent_input_counts_as_absent(scripts: Path, tmp_path: Path
     path.write_text("not a table")
     assert provenance.stamp([script], [path]) == absent != whole
     assert absent != provenance.stamp([script], [])
+
+
+# What is known of sources ------------------------------------------------------------------------------
+
+ASK = """
+import json, sys
+from pathlib import Path
+from typing import Any
+from anatomy import provenance
+if sys.argv[2:]:
+    provenance.remember(Path(sys.argv[2]))
+script = Path(sys.argv[1])
+found = [provenance.code(script), [list(one) for one in provenance.foreign(script)]]
+print(json.dumps([found, provenance._meaning.cache_info().misses]))
+"""
+
+
+def asked(script: Path, *known: Path) -> Any:
+    """Return what a process of its own finds of a script, and how many sources it parsed for that."""
+    done = subprocess.run(
+        [sys.executable, "-c", ASK, script, *known],
+        env={**os.environ, "PYTHONPATH": str(SCRIPTS)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return json.loads(done.stdout)
+
+
+def test_what_is_known_of_sources_changes_nothing_but_the_time(tmp_path: Path) -> None:
+    script, known = tmp_path / "some.py", tmp_path / "known.json"
+    script.write_text("import numpy as np\nfrom anatomy import passk\n\nprint(passk, np)\n")
+    plain, parsed = asked(script)
+    assert parsed > 1 and ["numpy", [], True] in plain[1]
+    assert asked(script, known) == [plain, parsed] and known.stat().st_size > 100
+    assert asked(script, known) == [plain, 0]
+    script.write_text("import scipy\nfrom anatomy import passk\n\nprint(passk, scipy)\n")
+    changed, parsed = asked(script, known)
+    assert parsed > 1 and changed == asked(script)[0] and changed[0] != plain[0]
+    assert ["scipy", [], True] in changed[1] and ["numpy", [], True] in changed[1]  # which passk imports
+
+
+def test_a_broken_file_of_what_is_known_is_done_without(tmp_path: Path) -> None:
+    script, known = tmp_path / "some.py", tmp_path / "known.json"
+    script.write_text("import numpy\n")
+    known.write_text('{"imports ')
+    assert asked(script, known)[0] == asked(script)[0]
+    assert json.loads(known.read_text())
+    assert asked(script, tmp_path / "some.py" / "no folder")[0] == asked(script)[0]

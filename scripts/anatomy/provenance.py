@@ -1,17 +1,42 @@
 """What a job's result depends on: its inputs by content, and the code that it can reach."""
 
 import ast
+import atexit
 import hashlib
+import json
 import sys
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from anatomy import tables
 from anatomy.errors import AnatomyError
 
 _LIBRARY = Path(__file__).resolve().parent
+_MOST = 5000
+"""Facts that are kept; with more, most are of sources that are not there any more."""
+_known: dict[str, Any] = {}
+"""What was found of sources, by their content."""
+
+
+def remember(path: Path) -> None:
+    """Take what is known of sources from a file, and keep there what this process finds: it takes a second.
+
+    A file that cannot be read or written is done without.
+    """
+    with suppress(OSError, ValueError):
+        _known.update(json.loads(path.read_text(encoding="utf-8")))
+    before = len(_known)
+
+    def keep() -> None:
+        if len(_known) > before:
+            new = _known if len(_known) <= _MOST else dict(list(_known.items())[before:])
+            with suppress(OSError), tables.atomic(path) as partial:
+                partial.write_text(json.dumps(new), encoding="utf-8")
+
+    atexit.register(keep)
 
 
 @cache
@@ -55,14 +80,18 @@ class Import(NamedTuple):
 @cache
 def _imports(source: str) -> tuple[Import, ...]:
     """Return all imports of a source file, but relative ones."""
-    tree, found = ast.parse(source), []
-    for node in ast.walk(tree):
-        loads = node in tree.body
-        if isinstance(node, ast.Import):
-            found += [Import(alias.name, (), loads) for alias in node.names]
-        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
-            found.append(Import(node.module, tuple(alias.name for alias in node.names), loads))
-    return tuple(found)
+    key = f"imports {hashlib.sha256(source.encode()).hexdigest()}"
+    if key not in _known:
+        tree, found = ast.parse(source), []
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Import):
+                found += [Import(alias.name, (), node in tree.body) for alias in node.names]
+            elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+                found.append(
+                    Import(node.module, tuple(alias.name for alias in node.names), node in tree.body)
+                )
+        _known[key] = found
+    return tuple(Import(module, tuple(names), loads) for module, names, loads in _known[key])
 
 
 def _candidates(imports: Iterable[Import]) -> Iterator[str]:
@@ -99,10 +128,14 @@ def foreign(script: Path) -> list[Import]:
 @cache
 def code(script: Path) -> str:
     """Return a digest of the meaning of a script and of every library module that it can reach."""
-    digest = hashlib.sha256()
-    for path in modules(script):
-        digest.update(path.name.encode() + _meaning(path.read_text(encoding="utf-8")).encode())
-    return digest.hexdigest()
+    sources = [(path.name, path.read_text(encoding="utf-8")) for path in modules(script)]
+    key = f"code {hashlib.sha256(repr(sources).encode()).hexdigest()}"
+    if key not in _known:
+        digest = hashlib.sha256()
+        for name, source in sources:
+            digest.update(name.encode() + _meaning(source).encode())
+        _known[key] = digest.hexdigest()
+    return str(_known[key])
 
 
 def content(path: Path) -> str:
