@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psutil
 import pytest
 import torch
 from hypothesis import given
@@ -321,15 +322,23 @@ vllm = pytest.mark.needs("vllm")
 
 
 def gone(group: int, seconds: float = 60) -> bool:
-    """Return whether all processes of a group end; Python's helpers end a moment after their parents."""
+    """Return whether all processes of a group end; Python's helpers end a moment after their parents.
+
+    One that has ended counts, whether its new parent has noticed or not.
+    """
     until = time.monotonic() + seconds
     while time.monotonic() < until:
-        try:
-            os.killpg(group, 0)
-        except ProcessLookupError:
+        if not any(_runs(process, group) for process in psutil.process_iter()):
             return True
         time.sleep(0.05)
     return False
+
+
+def _runs(process: psutil.Process, group: int) -> bool:
+    try:
+        return os.getpgid(process.pid) == group and process.status() != psutil.STATUS_ZOMBIE
+    except (ProcessLookupError, psutil.NoSuchProcess):
+        return False
 
 
 def ask(jobs: list[dict[str, Any]], **environment: str) -> list[list[Any]]:
