@@ -20,6 +20,7 @@ import yaml
 from filelock import FileLock
 from tiny import ROOT, copy_repository
 
+import workflow
 from anatomy import cluster
 from anatomy.audit import records
 
@@ -121,14 +122,15 @@ def cut_sheet(path: Path, rows: dict[str, dict[str, str]]) -> None:
 
 
 def small_study(folder: Path) -> Path:
-    """Copy what a clone has, with the tiny study cut to a few jobs of every rule."""
+    """Copy what a clone has, with the tiny study cut to a few jobs of each kind.
+
+    Rules of the same kind as others, which ask for the same, are left out: ``ALIKE``.
+    """
     tiny = copy_repository(folder) / "tests/tiny"
-    cut_sheet(tiny / "benchmarks.tsv", {"train": {}, "hard": {"n": "4"}, "pool": {}, "code-hard": {}})
-    cut_sheet(tiny / "models.tsv", {"base": {}, "student": {}})
-    one = {"seeds": "0"}
-    cut_sheet(tiny / "runs.tsv", {"grpo": one | {"gpus": "2"}, "stage1": one, "stage2-sft": one})
-    arms = {"base": "hard,code-hard", "grpo": "hard", "grpo-matched": "hard", "student": "hard"}
-    arms |= {"stage1": "pool", "stage2-sft": "hard"}
+    cut_sheet(tiny / "benchmarks.tsv", {"train": {}, "hard": {"n": "4"}, "code-hard": {}})
+    cut_sheet(tiny / "models.tsv", {"base": {}})
+    cut_sheet(tiny / "runs.tsv", {"grpo": {"seeds": "0", "gpus": "2"}})
+    arms = {"base": "hard,code-hard", "grpo": "hard"}
     cut_sheet(tiny / "arms.tsv", {arm: {"benchmarks": tests, "probed": "-"} for arm, tests in arms.items()})
     sheet = tiny / "arms.tsv"
     sheet.write_text(re.sub(r"(?m)^(base\t.*\thard,code-hard\t)-", r"\1hard", sheet.read_text()))
@@ -137,7 +139,6 @@ def small_study(folder: Path) -> Path:
     tables = {name: artifacts["tables"][name] for name in ("passk", "crossover", "resampled", "perplexity")}
     tables["resampled"] |= {"pairs": [["grpo", "base"]], "benchmarks": ["hard"]}
     tables["perplexity"]["texts"] = [["base", "base"], ["base", "gold"]]
-    tables["temperature"] = artifacts["tables"]["temperature"] | {"arms": ["base", "grpo-matched"]}
     tables["conditions"] = artifacts["tables"]["conditions"] | {"arms": ["base"], "benchmarks": ["hard"]}
     figures = {"passk": artifacts["figures"]["passk"] | {"arms": ["base", "grpo"]}}
     (tiny / "artifacts.yaml").write_text(yaml.safe_dump({"tables": tables, "figures": figures}))
@@ -210,12 +211,36 @@ def finished(slurm: Path, tmp_path_factory: pytest.TempPathFactory) -> Finished:
     return Finished(folder, [first, second], kept, flying, left, waited, slurm_jobs())
 
 
-def test_every_rule_of_the_embedded_study_runs_on_the_cluster(finished: Finished) -> None:
+ALIKE = {
+    "distill": ("models/student/seed-0", "models/base/seed-0"),  # pretrain
+    "finetune": ("models/stage2-sft/seed-0", "models/stage1/seed-0"),  # train
+    "match": ("temperatures/grpo-matched/seed-0/hard.json", "samples/base/seed-0/hard/shard-000.parquet"),
+}
+"""Rules that are not run on the cluster: a file of each, and one of a rule that is and asks for the same."""
+
+
+@pytest.mark.parametrize("rule", ALIKE)
+def test_rules_that_are_alike_ask_for_the_same(rule: str) -> None:
+    one, other = (workflow.resolve(f"results/tiny/{file}", [ROOT / FEW]) for file in ALIKE[rule])
+    assert one.rule.name == rule != other.rule.name and one.threads == other.threads
+    asked = [
+        {name: dict(job.resources).get(name) for name in ("gpu", "nodes", "mpi")} for job in (one, other)
+    ]
+    assert asked[0] == asked[1]
+
+
+def test_every_kind_of_rule_of_the_embedded_study_runs_on_the_cluster(finished: Finished) -> None:
     rules = set(re.findall(r"(?m)^\s*rule (\w+):", "\n".join(run.said for run in finished.runs)))
     declared = "\n".join(path.read_text() for path in [ROOT / "Snakefile", *(ROOT / "rules").glob("*.smk")])
     of_the_hub = {"download", "fetch", "benchmark", "split", "annotate"}
     targets = {"all", "figures", "tables", "published", "paper", "audit", "benchmarks", "check"}
-    assert rules >= set(re.findall(r"(?m)^(?:use )?rule (?:\w+ as )?(\w+)", declared)) - of_the_hub - targets
+    assert (
+        rules
+        >= set(re.findall(r"(?m)^(?:use )?rule (?:\w+ as )?(\w+)", declared))
+        - of_the_hub
+        - targets
+        - ALIKE.keys()
+    )
     assert (finished.folder / "paper/tiny.pdf").read_bytes().startswith(b"%PDF")
 
 
@@ -242,9 +267,9 @@ def test_models_are_scheduled_on_gpus_and_nothing_else_is(finished: Finished) ->
             number = re.search(r"TresPerJob=gres:gpu:h100:([1-9]\d*)", line)
             gpus.setdefault(rule[1], set()).add(int(number[1]) if number else 0)
             assert (" Partition=gpu " in line) == bool(number), line
-    for rule in ("sample", "resample", "probe", "score", "match"):
+    for rule in ("sample", "resample", "probe", "score"):
         assert gpus[rule] == {1}, rule
-    assert gpus["train"] == {1, 2}
+    assert gpus["train"] == {2}
     assert gpus["world"] == gpus["tasks"] == gpus["scaffold"] == gpus["pretrain"] == {0}
 
 
