@@ -7,7 +7,7 @@
 # make setup | lint | lock | lock-platforms | lock-vllm | clean-environment
 #
 # PROGRAMS=False leaves out what programs of models are run for, where no sandbox can be made.
-# WORKERS=4 tests in four processes, 0 in none beside pytest's own.
+# WORKERS=2 tests in two processes, 0 in none beside pytest's own.
 # TORCH_BACKEND=cpu (cu128, ...) chooses PyTorch's build; without it, pip's choice for the platform is installed.
 
 SHELL := /bin/bash
@@ -20,7 +20,7 @@ CORES ?= $(shell nproc 2>/dev/null || echo 1)
 TORCH_VERSION := 2.13.0
 TORCH_BACKEND ?=
 LOCK_ARGS ?=
-WORKERS ?= 3
+WORKERS ?= 4
 PROGRAMS ?=
 PYTEST_ARGS ?=
 
@@ -48,7 +48,7 @@ study: NEEDED := $(if $(filter False false,$(PROGRAMS)),,programs)
 study: setup
 	@$(BIN)/snakemake all --cores $(CORES) $(if $(PROGRAMS),--config programs=$(PROGRAMS))
 
-# The environment of vLLM is made beside what is checked meanwhile. Three processes of tests fill two cores: some wait.
+# The environment of vLLM is made beside what is checked meanwhile. Four processes of tests fill two cores, since some wait.
 test: setup
 	@$(MAKE) -j 2 lint docs vllm-if-possible
 	@echo "== tests"
@@ -59,7 +59,7 @@ test-fast: setup
 	@$(PYTEST) -m "not slow" $(PYTEST_ARGS)
 
 faults: setup
-	@$(BIN)/python tests/faults.py --jobs $(WORKERS)
+	@$(BIN)/python tests/faults.py --jobs 2
 
 lint: setup
 	@echo "== ruff"

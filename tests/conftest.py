@@ -23,12 +23,27 @@ settings.load_profile("reproducible")
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Long tests first, so that no process is left with them at the end; files stay whole."""
+    """Order files, which stay whole: the long ones first, so that no process is left with them at the end.
+
+    The very first one has the tiny study made; those that need it too come when it is there.
+    """
+    slow: set[Path] = set()
+    study: dict[Path, int] = {}
     for item in items:
         for name in needs.of(item):
             item.add_marker(f"needs_{name}")  # so that -m can choose by it
-    slow = {item.path for item in items if item.get_closest_marker("slow")}
-    items.sort(key=lambda item: item.path not in slow)  # within each, as they came
+        if item.get_closest_marker("slow"):
+            slow.add(item.path)
+        fixtures = getattr(item, "fixturenames", ())
+        if "finished" in fixtures and "slurm" not in fixtures:
+            study.setdefault(item.path, len(study))
+
+    def rank(item: pytest.Item) -> int:
+        if item.path not in slow:
+            return 3
+        return 1 if item.path not in study else 2 if study[item.path] else 0
+
+    items.sort(key=rank)  # within each, as they came
 
 
 @pytest.hookimpl(tryfirst=True)
