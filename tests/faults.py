@@ -23,10 +23,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-import tiny
 import yaml
 
 ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT / "scripts"))  # as pytest does
+
+import tiny  # noqa: E402
+
 LIBRARY = "scripts/anatomy"
 LONGEST = 1800.0
 """Seconds that tests may take; a fault that hangs them longer is not caught."""
