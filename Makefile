@@ -3,7 +3,7 @@
 # make test-fast   what a developer runs before each commit: three minutes
 # make vllm    set up vLLM's CPU build beside it, for the tests that need vLLM
 # make docs    set up, then build the documentation into site/
-# make faults  try whether the tests catch the faults of tests/faults.yaml (half an hour on 2 cores)
+# make faults  try whether the tests catch the faults of tests/faults.yaml (ten minutes on 2 cores)
 # make setup | lint | lock | lock-platforms | lock-vllm | clean-environment
 #
 # PROGRAMS=False leaves out what programs of models are run for, where no sandbox can be made.
