@@ -314,7 +314,8 @@ def test_what_is_known_of_sources_changes_nothing_but_the_time(tmp_path: Path) -
 def test_a_broken_file_of_what_is_known_is_done_without(tmp_path: Path) -> None:
     script, known = tmp_path / "some.py", tmp_path / "known.json"
     script.write_text("import numpy\n")
-    known.write_text('{"imports ')
-    assert asked(script, known)[0] == asked(script)[0]
+    for broken in ('{"imports ', "[1]"):
+        known.write_text(broken)
+        assert asked(script, known)[0] == asked(script)[0]
     assert json.loads(known.read_text())
     assert asked(script, tmp_path / "some.py" / "no folder")[0] == asked(script)[0]

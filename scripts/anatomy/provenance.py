@@ -26,7 +26,7 @@ def remember(path: Path) -> None:
 
     A file that cannot be read or written is done without.
     """
-    with suppress(OSError, ValueError):
+    with suppress(OSError, ValueError, TypeError):
         _known.update(json.loads(path.read_text(encoding="utf-8")))
     before = len(_known)
 
