@@ -3,6 +3,7 @@
 import os
 import shutil
 import signal
+import stat
 from pathlib import Path
 
 import needs
@@ -73,9 +74,40 @@ def finished(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
     return folder
 
 
+@pytest.fixture(scope="session")
+def copied(finished: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """This process's copy of the finished study."""
+    return Path(shutil.copytree(finished, tmp_path_factory.mktemp("again") / "study", symlinks=True))
+
+
 @pytest.fixture
-def again(finished: Path, tmp_path: Path) -> Path:
-    """A copy of the finished study that a test may change."""
-    folder = tmp_path / "study"
-    shutil.copytree(finished, folder, symlinks=True)
-    return folder
+def again(finished: Path, copied: Path) -> Path:
+    """A copy of the finished study that a test may change: what the one before changed is put back."""
+    was, now = _listed(finished), _listed(copied)
+    for path in [path for path in reversed(now) if was.get(path) != now[path]]:
+        place = copied / path
+        if stat.S_ISDIR(now[path][0]):
+            place.rmdir()
+        else:
+            place.unlink()
+    for path in [path for path in was if was[path] != now.get(path)]:
+        if stat.S_ISDIR(was[path][0]):
+            (copied / path).mkdir(exist_ok=True)
+        else:
+            shutil.copy2(finished / path, copied / path, follow_symlinks=False)
+    return copied
+
+
+def _listed(folder: Path) -> dict[str, tuple[int, ...]]:
+    """Return of everything in a folder its kind, and a file's size and time; a folder before what is in it."""
+    found: dict[str, tuple[int, ...]] = {}
+    todo = [str(folder)]
+    while todo:
+        for entry in os.scandir(todo.pop()):
+            about = entry.stat(follow_symlinks=False)
+            file = not stat.S_ISDIR(about.st_mode)
+            path = os.path.relpath(entry.path, folder)
+            found[path] = (about.st_mode, about.st_size, about.st_mtime_ns) if file else (about.st_mode,)
+            if not file:
+                todo.append(entry.path)
+    return found

@@ -187,7 +187,8 @@ class VllmEngine:
             # In this process: vLLM's own processes would bind themselves to the first cores of the machine,
             # where other jobs may run. Compiling takes longer than what it saves in a small model.
             os.environ.setdefault("VLLM_ENABLE_V1_MULTIPROCESSING", "0")
-            torch._dynamo.config.disable = True
+            os.environ.setdefault("TORCH_COMPILE_DISABLE", "1")
+            torch._dynamo.config.disable = True  # where it is loaded already
             usual = {
                 "enforce_eager": True,
                 "kv_cache_memory_bytes": 2**30,
