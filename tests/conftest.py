@@ -99,7 +99,7 @@ def again(finished: Path, copied: Path) -> Path:
 
 
 def _listed(folder: Path) -> dict[str, tuple[int, ...]]:
-    """Return of everything in a folder its kind, and a file's size and time; a folder before what is in it."""
+    """Return the kind of everything in a folder, and a file's size and time; folders before what is in them."""
     found: dict[str, tuple[int, ...]] = {}
     todo = [str(folder)]
     while todo:

@@ -45,7 +45,7 @@ def verify(folder: Path, *arguments: str) -> tuple[int, dict[str, Any]]:
 
 
 def verdict(folder: Path, *arguments: str | None) -> tuple[int, dict[str, Any]]:
-    """Verify in this process, which has Typst's fonts and all packages loaded; settings are not read again."""
+    """Verify in this process, which has all packages loaded; the settings are not read again."""
     with contextlib.chdir(folder):
         found = verifying.verify(Trail("tiny"), *arguments)
     findings = json.loads(json.dumps([finding.to_json() for finding in found.findings]))
@@ -82,7 +82,7 @@ def forge(folder: Path, path: str) -> None:
 
 @pytest.fixture(autouse=True, scope="module")
 def set_once() -> Iterator[None]:
-    """The same paper, numbers of the same table: Typst and the reader of tables run once for the same content."""
+    """Set the same paper, and read the same table's numbers, once."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(typesetting, "compile", once(typesetting.compile, content_of_paper))
         patch.setattr(reporting, "numbers", once(reporting.numbers, content_of_table))
@@ -103,13 +103,10 @@ def once(function: Callable[..., Any], content: Callable[..., Any]) -> Callable[
 
 
 def content_of_paper(paper: typesetting.Paper) -> tuple[str, ...]:
-    sources = {path: hashing.sha256(path) for path in (paper.root / paper.source).parent.glob("*.[!pj]*")}
+    folder = (paper.root / paper.source).parent
+    others = (paper.root / paper.numbers, paper.root / paper.ledger)
     figures = hashing.of_tree(hashing.tree(paper.root / f"figures/{paper.study}"))
-    return (
-        figures,
-        *sources.values(),
-        *map(hashing.sha256, (paper.root / paper.numbers, paper.root / paper.ledger)),
-    )
+    return figures, *map(hashing.sha256, (*folder.glob("*.typ"), *folder.glob("*.bib"), *others))
 
 
 def content_of_table(name: str, file: str, spec: dict[str, Any], folder: Path) -> tuple[str, ...]:
