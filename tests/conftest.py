@@ -99,7 +99,7 @@ def again(finished: Path, copied: Path) -> Path:
 
 
 def _listed(folder: Path) -> dict[str, tuple[int, ...]]:
-    """Return the kind of everything in a folder, and a file's size and time; folders before what is in them."""
+    """Return the kind of all in a folder, and a file's size and time; a folder comes before what is in it."""
     found: dict[str, tuple[int, ...]] = {}
     todo = [str(folder)]
     while todo:
