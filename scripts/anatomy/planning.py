@@ -204,13 +204,6 @@ def training_work(study: Study, run: str) -> dict[str, float]:
     }
 
 
-def training_hours(study: Study, run: str) -> float:
-    """Return the hours that a run takes on all of its GPUs: ``training_work`` at the stated throughputs."""
-    row = study.runs[run]
-    gpus = max(row.gpus * max(row.nodes, 1), 1)
-    return _seconds(study, Work(training_work(study, run), study.root(run).billions, gpus)) / 3600
-
-
 def work(study: Study, rule: str, wildcards: Mapping[str, str]) -> Work:
     """Return what a job of a rule does; nothing that grows for rules whose volume is not known.
 
