@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from anatomy import passk
-from anatomy.passk import Counts, Floats
+from anatomy.arrays import Floats
+from anatomy.passk import Counts
 
 
 def delta_se(base_top: ArrayLike, arm_first: ArrayLike) -> Floats:

@@ -10,10 +10,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
+from anatomy.arrays import Floats, Ints
 from anatomy.rng import generator
-
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
 
 
 def pass_at_k(n: ArrayLike, c: ArrayLike, k: ArrayLike) -> Floats:
