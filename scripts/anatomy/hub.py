@@ -36,6 +36,7 @@ from huggingface_hub.utils import (  # type: ignore[attr-defined]
 )
 
 from anatomy.errors import AnatomyError
+from anatomy.names import MANIFEST
 from anatomy.tables import atomic
 
 Kind = Literal["model", "dataset"]
@@ -46,7 +47,6 @@ DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 """The revision of a data set that is one file at an address of its own."""
 ORIGIN = "origin.json"
 """A downloaded model's id and revision, in its folder."""
-MANIFEST = "manifest.json"  # as anatomy.models has it, which cannot be imported without torch
 _BESIDES_WEIGHTS = {"", ".jinja", ".json", ".md", ".model", ".tiktoken", ".txt"}
 """Suffixes of the files of a model that are no weights: configuration, tokenizer, chat template, licence."""
 _DATA = {".arrow", ".csv", ".gz", ".json", ".jsonl", ".ndjson", ".parquet", ".tsv", ".txt", ".zip", ".zst"}
