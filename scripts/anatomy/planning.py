@@ -7,17 +7,14 @@ Hours of a job = start + loading of the model (2 GB a billion parameters, at ``L
 amount (``work``) / (throughput of the task x GPUs). Records of a rule's jobs correct this (``Estimates``).
 """
 
-import csv
 import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
-from pathlib import Path
 from typing import Any
 
 from anatomy.config import Study, Throughput
 from anatomy.errors import AnatomyError
-from anatomy.tables import atomic
 
 SMALL_MINUTES = 60
 SMALL_MEMORY = 3000
@@ -525,12 +522,3 @@ def _users(jobs: Sequence[Job], artifacts: Sequence[int]) -> list[int]:
         for needed in jobs[place].needs:
             users[needed] |= users[place]
     return users
-
-
-def write_csv(found: Plan, path: str | Path) -> None:
-    """Write all lines of a plan, numbers in full, with the names of ``Line`` and ``Cost`` as columns."""
-    with atomic(Path(path)) as partial, partial.open("w", newline="", encoding="utf-8") as file:
-        cells = [line.cells() for line in found.lines]
-        writer = csv.DictWriter(file, list(cells[0]), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(cells)
