@@ -199,6 +199,32 @@ def test_damaged_content_is_refused_by_name(served: Hub, name: str, tmp_path: Pa
     assert not list((tmp_path / "work" / COMMIT).glob(f"{name}*"))
 
 
+def test_all_damaged_files_are_named_together(served: Hub, tmp_path: Path) -> None:
+    served.repos[f"models/{MODEL}"].damaged = {WEIGHTS, "config.json"}
+    with pytest.raises(HubError, match=rf"the content of config.json, {WEIGHTS} .*expected .*; .*expected"):
+        get(tmp_path)
+    served.repos[f"models/{MODEL}"].damaged = set()
+    get(tmp_path)
+    models.check_manifest(tmp_path / "seed-0" / "step-0")
+
+
+def test_a_part_that_is_longer_than_its_file_is_fetched_anew(served: Hub, tmp_path: Path) -> None:
+    content = big(served, tmp_path / "big")
+    partial = tmp_path / "work" / COMMIT / f"{WEIGHTS}.partial"
+    partial.parent.mkdir(parents=True)
+    partial.write_bytes(b"x" * (LARGE + 1))
+    get(tmp_path)
+    assert (tmp_path / "seed-0" / "step-0" / WEIGHTS).read_bytes() == content
+
+
+def test_what_the_verification_would_leave_out_is_not_fetched(served: Hub) -> None:
+    folder = served.repos[f"datasets/{SET}"].folder / ".cache/huggingface"
+    folder.mkdir(parents=True)
+    (folder / "notes.json").write_text("{}")
+    found = hub.files(Repository("dataset", SET, COMMIT))
+    assert {file.path for file in found} == {"README.md", "main/test.jsonl", "more/some.jsonl"}
+
+
 @pytest.mark.parametrize("revision", ["", "main", "abc123", "A" * 40])
 def test_what_is_not_pinned_is_refused_before_anything_is_asked(
     served: Hub, revision: str, tmp_path: Path
