@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import workflow
-from anatomy import estimating, planning
+from anatomy import estimating, planning, reporting
 from anatomy.audit import records
 from anatomy.errors import AnatomyError
 
@@ -85,7 +85,7 @@ def main() -> None:
         plan = planning.plan(study, jobs(found), estimates)
         print(estimating.printed(plan, asked))
         if arguments.csv:
-            planning.write_csv(plan, arguments.csv)
+            reporting.write_csv(arguments.csv, [line.cells() for line in plan.lines], exact=True)
     except (AnatomyError, OSError) as error:
         sys.exit(f"error: {error}")
 

@@ -11,6 +11,7 @@ import yaml
 
 from anatomy import config
 from anatomy.errors import AnatomyError
+from anatomy.names import AT_TOKENS
 
 ROOT = Path(__file__).resolve().parents[1]
 WHERE = "config/embedded.yaml"
@@ -99,7 +100,7 @@ def test_the_projects_own_configuration_is_right(project: Project) -> None:
     for arm in study.arms.values():
         assert study.seeds(arm.arm)
         step = study.step(arm.arm)
-        assert step is None if arm.step == config.AT_TOKENS else step is not None and step > 0
+        assert step is None if arm.step == AT_TOKENS else step is not None and step > 0
         assert set(study.tests_of(arm.arm)) <= set(study.benchmarks) and study.tests_of(arm.arm)
         assert (study.temperature(arm.arm) is None) == (study.matched(arm.arm) in study.arms)
     algorithms = {"grpo", "dr-grpo", "rloo", "remax", "reinforce++", "ppo", "dapo", "sft"}

@@ -22,6 +22,7 @@ from anatomy import engine, models, tables
 from anatomy.decoding import Decoded, Sampling, decode
 from anatomy.engine import Completion, Prompt, TransformersEngine
 from anatomy.errors import AnatomyError
+from anatomy.names import MANIFEST
 
 PAD, END, WORDS = 0, 1, 12
 PROMPTS = [[3], [5, 2, 8, 4, 11, 7, 2], [4, 4, 9], [10, 3, 2, 6, 5], [2, 9]]
@@ -341,7 +342,7 @@ def test_an_unfinished_model_is_refused(tmp_path: Path) -> None:
     with pytest.raises(AnatomyError, match=r"not a complete model"):
         models.load(tmp_path / "nothing")
     models.save(tiny("qwen"), models.word_tokenizer(VOCABULARY), tmp_path)
-    (tmp_path / models.MANIFEST).write_text("{")
+    (tmp_path / MANIFEST).write_text("{")
     with pytest.raises(AnatomyError, match=r"not a complete model"):
         models.load(tmp_path)
 

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from anatomy import grading, tables, world
 from anatomy.errors import AnatomyError
-from anatomy.grading import MAX_ANSWER, Item, Marks
+from anatomy.grading import Item, Marks
+from anatomy.mathematics import MAX_ANSWER
 from anatomy.verdicts import NAMES, Verdict
 
 

@@ -25,6 +25,7 @@ from hypothesis import strategies as st
 from anatomy import benchmarks, hub, models
 from anatomy.errors import AnatomyError
 from anatomy.hub import HubError, Repository, download_model, fetch_dataset, look, pin
+from anatomy.names import MANIFEST
 
 ROOT = Path(__file__).resolve().parents[1]
 COMMIT, OTHER = "a" * 40, "b" * 40
@@ -46,7 +47,7 @@ def model_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     torch.manual_seed(0)
     tokenizer = models.word_tokenizer(["one", "two"])
     models.save(models.create(tokenizer, 16, 1, 2, 2, 32), tokenizer, folder)
-    (folder / models.MANIFEST).unlink()
+    (folder / MANIFEST).unlink()
     (folder / "LICENSE").write_text("free")
     (folder / "chat_template.jinja").write_text("{{ messages }}")
     for left_out in ("pytorch_model.bin", "model.gguf", "consolidated.safetensors", ".gitattributes", "a.py"):
@@ -106,7 +107,7 @@ def test_a_downloaded_model_is_the_published_one(served: Hub, model_folder: Path
     assert tokenizer("one two")["input_ids"] == [2, 3]
     assert json.loads((folder / hub.ORIGIN).read_text()) == {"id": MODEL, "revision": COMMIT}
     names = {path.name for path in folder.iterdir()}
-    assert names - {models.MANIFEST, hub.ORIGIN} == {
+    assert names - {MANIFEST, hub.ORIGIN} == {
         "LICENSE",
         "chat_template.jinja",
         "config.json",
@@ -116,11 +117,11 @@ def test_a_downloaded_model_is_the_published_one(served: Hub, model_folder: Path
         "tokenizer_config.json",
         "word-level",
     }
-    assert set(json.loads((folder / models.MANIFEST).read_text())) == names - {models.MANIFEST}
+    assert set(json.loads((folder / MANIFEST).read_text())) == names - {MANIFEST}
     assert not (tmp_path / "work").exists()
-    before = (folder / models.MANIFEST).read_bytes()
+    before = (folder / MANIFEST).read_bytes()
     models.write_manifest(folder)
-    assert (folder / models.MANIFEST).read_bytes() == before
+    assert (folder / MANIFEST).read_bytes() == before
 
 
 def test_bin_weights_are_taken_only_without_safetensors(served: Hub, tmp_path: Path) -> None:
@@ -196,6 +197,32 @@ def test_damaged_content_is_refused_by_name(served: Hub, name: str, tmp_path: Pa
         get(tmp_path)
     assert not (tmp_path / "seed-0").exists()
     assert not list((tmp_path / "work" / COMMIT).glob(f"{name}*"))
+
+
+def test_all_damaged_files_are_named_together(served: Hub, tmp_path: Path) -> None:
+    served.repos[f"models/{MODEL}"].damaged = {WEIGHTS, "config.json"}
+    with pytest.raises(HubError, match=rf"the content of config.json, {WEIGHTS} .*expected .*; .*expected"):
+        get(tmp_path)
+    served.repos[f"models/{MODEL}"].damaged = set()
+    get(tmp_path)
+    models.check_manifest(tmp_path / "seed-0" / "step-0")
+
+
+def test_a_part_that_is_longer_than_its_file_is_fetched_anew(served: Hub, tmp_path: Path) -> None:
+    content = big(served, tmp_path / "big")
+    partial = tmp_path / "work" / COMMIT / f"{WEIGHTS}.partial"
+    partial.parent.mkdir(parents=True)
+    partial.write_bytes(b"x" * (LARGE + 1))
+    get(tmp_path)
+    assert (tmp_path / "seed-0" / "step-0" / WEIGHTS).read_bytes() == content
+
+
+def test_what_the_verification_would_leave_out_is_not_fetched(served: Hub) -> None:
+    folder = served.repos[f"datasets/{SET}"].folder / ".cache/huggingface"
+    folder.mkdir(parents=True)
+    (folder / "notes.json").write_text("{}")
+    found = hub.files(Repository("dataset", SET, COMMIT))
+    assert {file.path for file in found} == {"README.md", "main/test.jsonl", "more/some.jsonl"}
 
 
 @pytest.mark.parametrize("revision", ["", "main", "abc123", "A" * 40])
@@ -297,7 +324,7 @@ def test_a_renamed_repository_is_found_under_its_old_name(served: Hub, tmp_path:
     models.check_manifest(tmp_path / "seed-0" / "step-0")
     size, name = look(Repository("model", "old/model", COMMIT))
     assert name == MODEL
-    ours = (models.MANIFEST, hub.ORIGIN)
+    ours = (MANIFEST, hub.ORIGIN)
     folder = tmp_path / "seed-0" / "step-0"
     assert size == sum(path.stat().st_size for path in folder.iterdir() if path.name not in ours)
 

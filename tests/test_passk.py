@@ -88,11 +88,6 @@ def test_pass_at_1_is_mean_accuracy(c: list[int]) -> None:
     assert float(passk.pass_at_k(37, c, 1).mean()) == pytest.approx(sum(c) / (37 * len(c)), abs=1e-15)
 
 
-def test_avg_at_k() -> None:
-    assert passk.avg_at_k([[1, 0, 0, 0], [1, 1, 1, 0]]) == 0.5
-    assert passk.avg_at_k([[1] * 8, [0] * 8, [0] * 8]) == pytest.approx(1 / 3)
-
-
 @pytest.mark.parametrize(
     ("n", "c", "k"), [(4, -1, 1), (4, 5, 1), (4, 2, 0), (4, 2, 5), ([4, 8], 2, 8), (4, [2, 9], 1), (0, 0, 1)]
 )
@@ -502,7 +497,7 @@ def test_bins_of_problems_add_up_to_the_histogram() -> None:
 
 def test_cover_at_tau_by_hand() -> None:
     found = counts(10, [0, 1, 3, 7, 10])
-    assert passk.cover_at_tau(found, [0.01, 0.1, 0.3, 0.31, 0.7, 1.0]).tolist() == [
+    assert passk.reached(found, [0.01, 0.1, 0.3, 0.31, 0.7, 1.0]).mean(axis=0).tolist() == [
         0.8,
         0.8,
         0.6,
@@ -527,7 +522,7 @@ def test_pass_at_k_is_an_average_of_cover_at_tau() -> None:
     """1 - (1 - p)^k is the integral of Cover@tau with the density k (1 - tau)^(k - 1)."""
     found = drawn_counts(3)
     taus = np.arange(1, N + 1) / N
-    cover = passk.cover_at_tau(found, taus.tolist())
+    cover = passk.reached(found, taus.tolist()).mean(axis=0)
     for k in (1, 4, 16):
         weight = (1 - taus + 1 / N) ** k - (1 - taus) ** k
         assert cover @ weight == pytest.approx((1 - (1 - found.c / N) ** k).mean())
@@ -536,7 +531,7 @@ def test_pass_at_k_is_an_average_of_cover_at_tau() -> None:
 @pytest.mark.parametrize("tau", [0.0, -0.1, 1.01])
 def test_impossible_taus_are_refused(tau: float) -> None:
     with pytest.raises(ValueError, match="0 < tau <= 1"):
-        passk.cover_at_tau(counts(8, [1]), [tau])
+        passk.reached(counts(8, [1]), [tau])
 
 
 def test_an_arms_draws_do_not_depend_on_the_other_arms() -> None:

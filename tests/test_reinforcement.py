@@ -14,6 +14,7 @@ from trl import GRPOTrainer
 from anatomy import advantages, models, reinforcement, scoring, world
 from anatomy.critic import Critic
 from anatomy.errors import AnatomyError
+from anatomy.names import MANIFEST
 from anatomy.reinforcement import Reinforcement, Value
 
 ALGORITHMS = ("grpo", "dr-grpo", "rloo", "remax", "reinforce++", "ppo", "dapo")
@@ -207,7 +208,7 @@ def test_a_killed_run_ends_in_the_same_weights(algorithm: str, start: Path, tmp_
         train(start, tmp_path / "killed", settings, dies)
     assert (tmp_path / "killed/w/checkpoint-4").exists() and not (tmp_path / "killed/o").exists()
     resumed = train(start, tmp_path / "killed", settings)
-    manifests = [(tmp_path / name / "o/step-8" / models.MANIFEST).read_text() for name in ("whole", "killed")]
+    manifests = [(tmp_path / name / "o/step-8" / MANIFEST).read_text() for name in ("whole", "killed")]
     assert manifests[0] == manifests[1]
     assert [row["generated"] for row in resumed] == [row["generated"] for row in whole]
 
@@ -216,8 +217,8 @@ def test_a_model_is_kept_at_a_number_of_tokens(start: Path, tmp_path: Path) -> N
     log = train(start, tmp_path, config("grpo", steps=4), tokens=500)
     reached = next(row["step"] for row in log if row["generated"] >= 500)
     assert 1 < reached < 4
-    kept = tmp_path / "o/tokens" / models.MANIFEST
-    assert kept.exists() and kept.read_text() != (tmp_path / "o/step-4" / models.MANIFEST).read_text()
+    kept = tmp_path / "o/tokens" / MANIFEST
+    assert kept.exists() and kept.read_text() != (tmp_path / "o/step-4" / MANIFEST).read_text()
 
 
 def test_a_number_of_tokens_that_is_not_reached_is_a_message(start: Path, tmp_path: Path) -> None:

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from anatomy import models, pretraining, scoring, tables, training, world
+from anatomy import pretraining, scoring, tables, training, world
 from anatomy.errors import AnatomyError
+from anatomy.names import MANIFEST
 from anatomy.rng import generator
 
 MIXTURE = world.Mixture(0, 0.1, 0.3, 0.15, 0.3, 0.1, 0.1, 0.1, 0.0)
@@ -43,7 +44,7 @@ def test_the_loss_sees_completions_only() -> None:
 
 def test_pretraining_is_reproducible_and_leaves_no_work(tmp_path: Path) -> None:
     first, second = pretrain(tmp_path / "a"), pretrain(tmp_path / "b")
-    assert (first / models.MANIFEST).read_text() == (second / models.MANIFEST).read_text()
+    assert (first / MANIFEST).read_text() == (second / MANIFEST).read_text()
     assert not (tmp_path / "a/work").exists()
 
 
@@ -93,7 +94,7 @@ def test_fine_tuning_raises_the_likelihood_of_its_documents(tmp_path: Path) -> N
 
     first = fit("a")
     assert likelihood(first) > likelihood(start) + 10
-    assert (first / models.MANIFEST).read_text() == (fit("b") / models.MANIFEST).read_text()
+    assert (first / MANIFEST).read_text() == (fit("b") / MANIFEST).read_text()
 
 
 def test_nothing_to_fine_tune_on(tmp_path: Path) -> None:

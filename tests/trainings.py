@@ -14,6 +14,7 @@ from safetensors.torch import load_file
 
 from anatomy import models, pretraining, reinforcement, training, world
 from anatomy.errors import AnatomyError
+from anatomy.names import MANIFEST
 from anatomy.reinforcement import Reinforcement
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -176,4 +177,4 @@ def disturbed(job: Mapping[str, Any], report: Report) -> Any:
 
 
 def manifest(folder: Path, step: int) -> Any:
-    return json.loads((folder / f"model/step-{step}" / models.MANIFEST).read_text())
+    return json.loads((folder / f"model/step-{step}" / MANIFEST).read_text())

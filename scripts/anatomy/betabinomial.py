@@ -10,9 +10,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import special
 
+from anatomy.arrays import Floats
 from anatomy.passk import Counts
-
-Floats = NDArray[np.float64]
 
 BOUNDS = ((-15.0, 15.0), (-7.0, 10.0))
 """Where fits are looked for: the logit of the mean a / (a + b), and the logarithm of a + b."""

@@ -26,7 +26,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-from anatomy.passk import Floats
+from anatomy.arrays import Floats
 
 Seeds = Mapping[int, pd.DataFrame]
 """training seed -> table 'counts'"""

@@ -17,9 +17,8 @@ from jsonschema.exceptions import best_match
 
 from anatomy import scaffold, tasks, world
 from anatomy.errors import AnatomyError
+from anatomy.names import AT_TOKENS
 
-AT_TOKENS = "tokens"
-"""The step of an arm whose model was kept when its run had generated a number of tokens."""
 REAL = "real"
 """Stands among a benchmark's studies where it is one of the real test sets that ``benchmarks`` prepares."""
 EMPTY = "-"

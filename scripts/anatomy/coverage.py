@@ -14,8 +14,9 @@ from scipy import special, stats
 from scipy.optimize import elementwise
 
 from anatomy import passk
+from anatomy.arrays import Floats
 from anatomy.errors import AnatomyError
-from anatomy.passk import Counts, Floats
+from anatomy.passk import Counts
 
 T = TypeVar("T")
 

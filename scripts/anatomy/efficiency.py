@@ -3,26 +3,22 @@
 Source: Yue et al. 2025, section 4.3 (delta-SE).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from anatomy import passk
-from anatomy.passk import Counts, Floats
+from anatomy.arrays import Floats
+from anatomy.passk import Counts
 
 
 def delta_se(base_top: ArrayLike, arm_first: ArrayLike) -> Floats:
-    """Return base pass@K less the arm's pass@1, elementwise with broadcasting; lower is better."""
-    return np.subtract(base_top, arm_first, dtype=np.float64)
-
-
-def from_curves(base: Mapping[int, float], arm: Mapping[int, float]) -> float:
-    """Return delta-SE of two curves, k -> pass@k; K is the largest k of the base's.
+    """Return base pass@K less the arm's pass@1, elementwise with broadcasting; lower is better.
 
     The published K is 248, although it is called 256 there.
     """
-    return float(delta_se(base[max(base)], arm[1]))
+    return np.subtract(base_top, arm_first, dtype=np.float64)
 
 
 def by_problem(base: Counts, seeds: Sequence[Counts], k: int) -> Floats:

@@ -9,7 +9,8 @@ import numpy as np
 from scipy import special
 
 from anatomy import passk
-from anatomy.passk import Curves, Floats, Ints
+from anatomy.arrays import Floats, Ints
+from anatomy.passk import Curves
 
 
 def best(curves: Curves, arms: Sequence[str]) -> tuple[Ints, Floats]:

@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike
 from scipy import optimize
 
 from anatomy import passk
-from anatomy.passk import Floats, Ints
+from anatomy.arrays import Floats, Ints
 
 
 class Amount(NamedTuple):

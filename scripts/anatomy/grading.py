@@ -25,8 +25,6 @@ from anatomy.verdicts import Name, Verdict
 
 Kind = Literal["math", "world", "program"]
 Scheme = Literal["outcome", "hierarchical"]
-MAX_ANSWER = 1_000
-"""Characters of an answer that are kept."""
 _BATCH = 2_048
 """Completions that are graded together: enough to keep workers busy, few enough to hold."""
 
@@ -103,7 +101,7 @@ def _math(batch: Sequence[Item], marks: Marks, workers: int) -> Iterator[Verdict
         if item.truncated:
             yield Verdict(None, "truncated", judged.lenient, None, None)
         else:
-            answer = None if judged.answer is None else judged.answer[:MAX_ANSWER]
+            answer = None if judged.answer is None else judged.answer[: mathematics.MAX_ANSWER]
             yield Verdict(answer, judged.verdict, judged.lenient, None, None)
 
 

@@ -1,9 +1,10 @@
 """Models and data sets of the Hugging Face hub: fetched at pinned commits, verified, whole or not at all.
 
-Files are fetched one by one, by the hub's own client, and each is compared with the checksum that the hub
-keeps of it (SHA-256 of large files, git's SHA-1 of small ones). An interrupted download goes on within the
-file it was in; ``huggingface_hub.snapshot_download`` (2.4) would fetch that file anew, and compares sizes
-only.
+The hub's own client lists, fetches and verifies: ``HfApi.verify_repo_checksums`` compares all files with the
+checksums that the hub keeps of them (SHA-256 of large files, git's SHA-1 of small ones). An interrupted
+download goes on within the file it was in, so each is fetched with the client's ``http_get``:
+``snapshot_download`` and ``hf_hub_download`` (2.4) remove what came of a file when they are interrupted, and
+compare sizes only.
 """
 
 import errno
@@ -30,12 +31,15 @@ from huggingface_hub.errors import (
 from huggingface_hub.file_download import http_get
 from huggingface_hub.hf_api import RepoFile
 from huggingface_hub.utils import (  # type: ignore[attr-defined]
+    DEFAULT_IGNORE_PATTERNS,
     build_hf_headers,
     disable_progress_bars,
+    filter_repo_objects,
     hf_raise_for_status,
 )
 
 from anatomy.errors import AnatomyError
+from anatomy.names import MANIFEST
 from anatomy.tables import atomic
 
 Kind = Literal["model", "dataset"]
@@ -46,7 +50,6 @@ DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 """The revision of a data set that is one file at an address of its own."""
 ORIGIN = "origin.json"
 """A downloaded model's id and revision, in its folder."""
-MANIFEST = "manifest.json"  # as anatomy.models has it, which cannot be imported without torch
 _BESIDES_WEIGHTS = {"", ".jinja", ".json", ".md", ".model", ".tiktoken", ".txt"}
 """Suffixes of the files of a model that are no weights: configuration, tokenizer, chat template, licence."""
 _DATA = {".arrow", ".csv", ".gz", ".json", ".jsonl", ".ndjson", ".parquet", ".tsv", ".txt", ".zip", ".zst"}
@@ -101,16 +104,6 @@ class Repository:
         return f"config/{'benchmarks' if self.kind == 'dataset' else 'models'}.tsv"
 
 
-@dataclass(frozen=True)
-class File:
-    """A file of a repository: its path there, bytes, and the checksum that the hub keeps of it."""
-
-    path: str
-    size: int
-    algorithm: Literal["sha256", "git"]
-    digest: str
-
-
 def endpoint() -> str:
     """Return the address of the hub, or of the mirror that ``HF_ENDPOINT`` names."""
     return os.environ.get("HF_ENDPOINT", constants.ENDPOINT).rstrip("/")
@@ -121,7 +114,11 @@ def _api() -> HfApi:
 
 
 def require_pin(repository: Repository) -> None:
-    """Raise HubError unless the revision is a full commit, or a file's digest: a branch or tag may move."""
+    """Check that the revision is a full commit, or a file's digest: a branch or tag may move.
+
+    Raises:
+        HubError: It is not.
+    """
     wanted, name = (DIGEST, "digest (sha256:...)") if repository.elsewhere else (COMMIT, "commit")
     if not wanted.fullmatch(repository.revision):
         given = f" but '{repository.revision}'" if repository.revision else ""
@@ -132,7 +129,11 @@ def require_pin(repository: Repository) -> None:
 
 
 def require_token(repository: Repository) -> None:
-    """Raise HubError where there is no token, which a gated repository asks for."""
+    """Check that there is a token, which a gated repository asks for.
+
+    Raises:
+        HubError: There is none.
+    """
     if not get_token():
         raise HubError(
             f"{repository} is gated and there is no token",
@@ -141,7 +142,11 @@ def require_token(repository: Repository) -> None:
 
 
 def reachable() -> None:
-    """Raise HubError unless the hub answers at all, asked once and without a long wait."""
+    """Check that the hub answers at all, asked once and without a long wait.
+
+    Raises:
+        HubError: It does not.
+    """
     with _explained(Repository("model", "")):
         get_session().head(endpoint(), headers=_headers(), timeout=_TIMEOUT)
 
@@ -236,13 +241,14 @@ def _without_token(text: str) -> str:
     return text.replace(token, "***") if token else text
 
 
-def files(repository: Repository) -> list[File]:
+def files(repository: Repository) -> list[RepoFile]:
     """Return the files of a repository that a download takes, at its pinned commit.
 
     Of a model: weights as safetensors, else as PyTorch's .bin; configuration, tokenizer, chat template and
     licence; nothing in subfolders, where other formats lie. Of a data set: its data and its card.
 
-    Raises HubError.
+    Raises:
+        HubError: There are none, or the hub does not list them.
     """
     require_pin(repository)
     whole = repository.kind == "dataset"
@@ -250,20 +256,17 @@ def files(repository: Repository) -> list[File]:
         tree = _api().list_repo_tree(
             repository.id, recursive=whole, revision=repository.revision, repo_type=repository.kind
         )
-        found = [entry for entry in tree if isinstance(entry, RepoFile)]
-    taken = _data(found) if whole else _model(found)
+        entries = [entry for entry in tree if isinstance(entry, RepoFile)]
+    # What the verification leaves out, such as what is named like the client's own notes, is not taken.
+    kept = filter_repo_objects(entries, ignore_patterns=DEFAULT_IGNORE_PATTERNS, key=lambda entry: entry.path)
+    taken = (_data if whole else _model)(list(kept))
     if not taken:
         wanted = "data files" if whole else "safetensors or pytorch_model*.bin"
         raise HubError(
             f"{repository} has no {wanted} at revision {repository.revision}",
             f"choose another revision or id in {repository.sheet}",
         )
-    return [
-        File(entry.path, entry.lfs.size, "sha256", entry.lfs.sha256)
-        if entry.lfs
-        else File(entry.path, entry.size, "git", entry.blob_id)
-        for entry in taken
-    ]
+    return taken
 
 
 def _model(found: list[RepoFile]) -> list[RepoFile]:
@@ -285,18 +288,8 @@ def _data(found: list[RepoFile]) -> list[RepoFile]:
     return [*cards, *data] if data else []
 
 
-def _digests(path: Path) -> dict[str, str]:
-    """Return a file's SHA-256, and the SHA-1 of it as a blob of git, reading it once."""
-    plain, blob = hashlib.sha256(), hashlib.sha1(b"blob %d\0" % path.stat().st_size)
-    with path.open("rb") as file:
-        while block := file.read(1 << 20):
-            plain.update(block)
-            blob.update(block)
-    return {"sha256": plain.hexdigest(), "git": blob.hexdigest()}
-
-
-def _fetch(repository: Repository, wanted: list[File], work: Path, report: Report) -> dict[str, str]:
-    """Fetch files into ``work``, go on with those that are there in part, and return the SHA-256 of each."""
+def _fetch(repository: Repository, wanted: list[RepoFile], work: Path, report: Report) -> None:
+    """Fetch files into ``work``, go on with those that are there in part, and verify all of them."""
     disable_progress_bars()
     with _explained(repository):
         work.mkdir(parents=True, exist_ok=True)
@@ -309,31 +302,19 @@ def _fetch(repository: Repository, wanted: list[File], work: Path, report: Repor
             f" {gigabytes(free)} left",
             "free some space, or put `results` on a larger file system, and run again",
         )
-    found = {}
     for number, file in enumerate(wanted, start=1):
-        target, partial = work / file.path, work / f"{file.path}.partial"
-        if not target.exists():
-            with _explained(repository):
-                _transfer(repository, file, partial)
-        digests = _digests(target if target.exists() else partial)
-        if digests[file.algorithm] != file.digest:
-            target.unlink(missing_ok=True)
-            partial.unlink(missing_ok=True)
-            raise HubError(
-                f"{repository}: the content of {file.path} is not that which the hub has a checksum of"
-                f" ({file.algorithm} {digests[file.algorithm]}, expected {file.digest})",
-                "it was damaged on its way and has been removed: run again to fetch it anew",
-            )
-        if not target.exists():
-            partial.replace(target)
-        found[file.path] = digests["sha256"]
-        report(f"{file.path}: {gigabytes(file.size)}, verified ({number} of {len(wanted)} files)")
-    return found
+        with _explained(repository):
+            _transfer(repository, file, work / file.path)
+        report(f"{file.path}: {gigabytes(file.size)} ({number} of {len(wanted)} files)")
+    _verify(repository, work)
+    report(f"{len(wanted)} files, verified")
 
 
-def _transfer(repository: Repository, file: File, partial: Path) -> None:
+def _transfer(repository: Repository, file: RepoFile, target: Path) -> None:
     """Fetch what is missing of one file."""
-    partial.parent.mkdir(parents=True, exist_ok=True)
+    if target.exists():
+        return
+    target.parent.mkdir(parents=True, exist_ok=True)
     url = hf_hub_url(
         repository.id,
         file.path,
@@ -341,14 +322,37 @@ def _transfer(repository: Repository, file: File, partial: Path) -> None:
         revision=repository.revision,
         endpoint=endpoint(),
     )
+    partial = target.with_name(f"{target.name}.partial")
     with partial.open("ab") as output:
         if output.tell() > file.size:
-            output.truncate(0)
-        have = output.tell()
-        if have < file.size:
-            http_get(url, output, resume_size=have, headers=_headers(), expected_size=file.size)
+            output.seek(0)
+            output.truncate()
+        http_get(url, output, resume_size=output.tell(), headers=_headers(), expected_size=file.size)
         output.flush()
         os.fsync(output.fileno())
+    partial.replace(target)
+
+
+def _verify(repository: Repository, work: Path) -> None:
+    """Raise HubError where a file's content is not that which the hub has a checksum of, and remove it."""
+    with _explained(repository):
+        found = _api().verify_repo_checksums(
+            repository.id, repo_type=repository.kind, revision=repository.revision, local_dir=work
+        )
+        for file in found.mismatches:
+            (work / file["path"]).unlink()
+    if found.mismatches:
+        names = ", ".join(file["path"] for file in found.mismatches)
+        sums = "; ".join("{algorithm} {actual}, expected {expected}".format(**f) for f in found.mismatches)
+        raise HubError(
+            f"{repository}: the content of {names} is not that which the hub has a checksum of ({sums})",
+            "it was damaged on its way and has been removed: run again to fetch it anew",
+        )
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def gigabytes(size: float) -> str:
@@ -371,10 +375,16 @@ def _work(work: str | Path, repository: Repository) -> Path:
 def download_model(id: str, revision: str, folder: str | Path, work: str | Path, report: Report) -> None:
     """Download a model at a full commit; ``folder`` appears whole, with manifest and origin, or not at all.
 
-    work: folder on the same file system, in which an interrupted download is kept and gone on with.
+    Args:
+        id: The model's name on the hub.
+        revision: A full commit.
+        folder: Where it shall lie.
+        work: A folder on the same file system, in which an interrupted download is kept and gone on with.
+        report: Is told the progress.
 
-    Raises HubError, saying what to do, where the revision is no full commit or is gone, the model is missing
-    or gated, the hub cannot be reached, the disk is full, or what came is not what the hub has a checksum of.
+    Raises:
+        HubError: The revision is no full commit or is gone, the model is missing or gated, the hub cannot be
+            reached, the disk is full, or what came is not what the hub has a checksum of; with what to do.
     """
     repository = Repository("model", id, revision)
     require_pin(repository)
@@ -382,10 +392,14 @@ def download_model(id: str, revision: str, folder: str | Path, work: str | Path,
     reachable()
     wanted, partial = files(repository), _work(work, repository)
     report(f"{id} at {revision}: {len(wanted)} files, {gigabytes(sum(file.size for file in wanted))}")
-    digests = _fetch(repository, wanted, partial, report)
+    _fetch(repository, wanted, partial, report)
     with _explained(repository):
         _write_json(partial / ORIGIN, {"id": id, "revision": revision})
-        digests[ORIGIN] = _digests(partial / ORIGIN)["sha256"]
+        # Of large files, the verified checksum is the digest.
+        digests = {
+            file.path: file.lfs.sha256 if file.lfs else _sha256(partial / file.path) for file in wanted
+        }
+        digests[ORIGIN] = _sha256(partial / ORIGIN)
         _write_json(partial / MANIFEST, dict(sorted(digests.items())))
         folder.parent.mkdir(parents=True, exist_ok=True)
         shutil.rmtree(folder, ignore_errors=True)
@@ -402,11 +416,21 @@ def fetch_dataset(
 ) -> None:
     """Write a split of a data set as JSON lines, fields in the publisher's order; the same bytes every time.
 
-    The files are fetched and verified like a model's, and read by the ``datasets`` library. An empty config
-    is the only or default one. Dates become ISO 8601 text.
+    The files are fetched and verified like a model's, and read by the ``datasets`` library. Dates become ISO
+    8601 text.
 
-    Raises HubError as ``download_model`` does, and where there is no such config or split, or a field holds
-    what is no text, number or list, such as pictures.
+    Args:
+        id: The data set's name on the hub, or the address of a file (see ``Repository``).
+        config: Its configuration; empty: the only or default one.
+        split: The split of it.
+        revision: A full commit, or the file's digest.
+        path: The file that is written.
+        work: A folder in which an interrupted download is kept and gone on with.
+        report: Is told the progress.
+
+    Raises:
+        HubError: As ``download_model``, or there is no such config or split, or a field holds what is no
+            text, number or list, such as pictures.
     """
     repository = Repository("dataset", id, revision)
     require_pin(repository)
@@ -446,7 +470,7 @@ def _fetch_file(repository: Repository, path: str | Path, report: Report) -> Non
     with _explained(repository), atomic(path) as partial:
         with partial.open("wb") as output:
             http_get(repository.id, output, headers={"Accept-Encoding": "identity"})
-        digest = f"sha256:{_digests(partial)['sha256']}"
+        digest = f"sha256:{_sha256(partial)}"
         if digest != repository.revision:
             raise HubError(
                 f"{repository}: its content is {digest}, expected {repository.revision}",
@@ -474,7 +498,8 @@ def _text(value: Any) -> str:
 def look(repository: Repository) -> tuple[int, str]:
     """Return the bytes of a pinned repository's download, and the name by which the hub knows it now.
 
-    Raises HubError where the download would fail, so far as that shows without it.
+    Raises:
+        HubError: The download would fail, so far as that shows without it.
     """
     if repository.elsewhere:
         require_pin(repository)
@@ -487,7 +512,11 @@ def look(repository: Repository) -> tuple[int, str]:
 
 
 def newest(repository: Repository) -> str:
-    """Return the newest commit of a repository's main branch; of a file elsewhere, its digest."""
+    """Return the newest commit of a repository's main branch; of a file elsewhere, its digest.
+
+    Raises:
+        HubError: It cannot be told.
+    """
     if repository.elsewhere:
         with _explained(repository):
             answer = get_session().get(repository.id, timeout=_TIMEOUT)
@@ -503,8 +532,19 @@ def newest(repository: Repository) -> str:
 def pin(path: str | Path, kind: Kind, report: Report) -> int:
     """Fill in the newest commit where a sheet's column ``revision`` is empty ("-") and ``hub_id`` is not.
 
-    Nothing else of the file changes. Returns how many cells were filled in. Raises HubError, and leaves the
-    file as it is, where the hub cannot tell one of them.
+    Nothing else of the file changes.
+
+    Args:
+        path: The sheet.
+        kind: What its column ``hub_id`` names.
+        report: Is told each commit.
+
+    Returns:
+        How many cells were filled in.
+
+    Raises:
+        HubError: The hub cannot tell one of them; the file stays as it is.
+        AnatomyError: The sheet cannot be read, or lacks a column.
     """
     path = Path(path)
     try:

@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import optimize, special
 from statsmodels.stats import multitest  # type: ignore[import-untyped]
 
-Floats = NDArray[np.float64]
+from anatomy.arrays import Floats
 
 ROUNDING = 1e-12
 """Differences of shares smaller than this are rounding errors."""

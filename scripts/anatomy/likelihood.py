@@ -10,14 +10,13 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from scipy import stats
 
 from anatomy import tables
+from anatomy.arrays import Floats
 from anatomy.errors import AnatomyError
 from anatomy.verdicts import RIGHT
-
-Floats = NDArray[np.float64]
 
 KEYS = ["scorer", "text", "benchmark", "subset"]
 GOLD = "gold"

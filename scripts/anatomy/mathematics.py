@@ -54,7 +54,8 @@ from anatomy.errors import AnatomyError
 MathVerdict = Literal["right", "wrong", "no_answer", "unparsable", "timeout"]
 
 MAX_ANSWER = 1_000
-"""Characters of an answer that is read; one longer than this and the gold answer together is not."""
+"""Characters of an answer that is read; one longer than this and the gold answer together is not. No more are
+kept of it either."""
 MAX_DEPTH = 40
 """Brackets within brackets of an answer that is read."""
 MAX_DIGITS = 100_000

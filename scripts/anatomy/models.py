@@ -21,11 +21,11 @@ from transformers import (
 from transformers.utils import logging
 
 from anatomy.errors import AnatomyError
+from anatomy.names import MANIFEST
 
 # Progress bars of single files would drown a job's own progress.
 logging.disable_progress_bar()
 
-MANIFEST = "manifest.json"
 _WORDS = "word-level"
 """Marks a model whose tokenizer is ``word_tokenizer``."""
 _PAD, _END = "<pad>", "<eos>"

@@ -1,4 +1,4 @@
-"""pass@k and Avg@k from counts, with two-level bootstrap intervals paired by problem.
+"""pass@k and Cover@tau from counts, with two-level bootstrap intervals paired by problem.
 
 The unit is the problem. ``n`` is the number of completions of a problem and ``c`` how many of them succeed.
 """
@@ -10,10 +10,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
+from anatomy.arrays import Floats, Ints
 from anatomy.rng import generator
-
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
 
 
 def pass_at_k(n: ArrayLike, c: ArrayLike, k: ArrayLike) -> Floats:
@@ -51,14 +49,6 @@ def _log_fail(n: Floats, c: Floats, k: Floats) -> Floats:
         terms = np.log1p(-tries / (size - np.arange(count.max())))
         result[rows] = np.concatenate([[0.0], np.cumsum(terms)])[count]
     return result.reshape(shape)
-
-
-def avg_at_k(successes: ArrayLike) -> float:
-    """Return Avg@k: the mean over problems of the share of k completions that succeed.
-
-    successes: (problems, k) of 0 and 1. Source: Wang et al. 2025, section 4 (Avg@8).
-    """
-    return float(np.asarray(successes, dtype=np.float64).mean(axis=1).mean())
 
 
 def ks(n: int, half: bool = True) -> list[int]:
@@ -307,6 +297,8 @@ def accuracy_histogram(counts: Counts) -> Ints:
 def reached(counts: Counts, taus: Sequence[float]) -> NDArray[np.bool_]:
     """Return (N, T): whether the share of a problem's completions that succeed is at least tau.
 
+    The share of problems for which it is, is Cover@tau (arXiv 2510.08325).
+
     Raises ValueError unless 0 < tau <= 1: every problem would reach 0, and none more than 1.
     """
     shares = np.asarray(taus, dtype=np.float64)
@@ -316,12 +308,3 @@ def reached(counts: Counts, taus: Sequence[float]) -> NDArray[np.bool_]:
     needed = np.ceil(np.round(shares * counts.n[:, None], 9))
     enough: NDArray[np.bool_] = counts.c[:, None] >= needed
     return enough
-
-
-def cover_at_tau(counts: Counts, taus: Sequence[float]) -> Floats:
-    """Return (T,) Cover@tau: the share of problems that reach each tau (see ``reached``).
-
-    Source: arXiv 2510.08325, the definition of Cover@tau.
-    """
-    share: Floats = reached(counts, taus).mean(axis=0)
-    return share

@@ -7,17 +7,14 @@ Hours of a job = start + loading of the model (2 GB a billion parameters, at ``L
 amount (``work``) / (throughput of the task x GPUs). Records of a rule's jobs correct this (``Estimates``).
 """
 
-import csv
 import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
-from pathlib import Path
 from typing import Any
 
 from anatomy.config import Study, Throughput
 from anatomy.errors import AnatomyError
-from anatomy.tables import atomic
 
 SMALL_MINUTES = 60
 SMALL_MEMORY = 3000
@@ -202,13 +199,6 @@ def training_work(study: Study, run: str) -> dict[str, float]:
         "train": text * (1 + critic),
         "score": text * (passes + judged),
     }
-
-
-def training_hours(study: Study, run: str) -> float:
-    """Return the hours that a run takes on all of its GPUs: ``training_work`` at the stated throughputs."""
-    row = study.runs[run]
-    gpus = max(row.gpus * max(row.nodes, 1), 1)
-    return _seconds(study, Work(training_work(study, run), study.root(run).billions, gpus)) / 3600
 
 
 def work(study: Study, rule: str, wildcards: Mapping[str, str]) -> Work:
@@ -532,12 +522,3 @@ def _users(jobs: Sequence[Job], artifacts: Sequence[int]) -> list[int]:
         for needed in jobs[place].needs:
             users[needed] |= users[place]
     return users
-
-
-def write_csv(found: Plan, path: str | Path) -> None:
-    """Write all lines of a plan, numbers in full, with the names of ``Line`` and ``Cost`` as columns."""
-    with atomic(Path(path)) as partial, partial.open("w", newline="", encoding="utf-8") as file:
-        cells = [line.cells() for line in found.lines]
-        writer = csv.DictWriter(file, list(cells[0]), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(cells)

@@ -20,6 +20,7 @@ from transformers import (
 from anatomy import models, sharding, training
 from anatomy.distributed import Scale
 from anatomy.errors import AnatomyError
+from anatomy.names import MANIFEST
 from anatomy.rng import generator, key
 
 
@@ -187,7 +188,7 @@ def finetune(
         repeated(),
         lambda text: list(tokenizer(text, add_special_tokens=False)["input_ids"]),
         config,
-        {"start": (start / models.MANIFEST).read_text(), "documents": key(*documents)},
+        {"start": (start / MANIFEST).read_text(), "documents": key(*documents)},
         seed,
         work,
         output,

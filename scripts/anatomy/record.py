@@ -12,8 +12,8 @@ import numpy as np
 import pandas as pd
 
 from anatomy import coverage, passk, reporting
+from anatomy.arrays import Floats, Ints
 from anatomy.errors import AnatomyError
-from anatomy.passk import Floats, Ints
 
 Files = Sequence[Mapping[str, Any]]
 """Files of the record, each with its ``path`` and, as ``file``, its name without the suffix."""

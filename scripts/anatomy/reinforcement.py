@@ -48,11 +48,9 @@ from anatomy.critic import Critic
 from anatomy.decoding import Sampling
 from anatomy.distributed import Scale
 from anatomy.errors import AnatomyError
+from anatomy.names import AT_TOKENS, MANIFEST
 from anatomy.rng import generator, key
 from anatomy.rollouts import Decoder, Names, OwnDecoder, VllmDecoder
-
-AT_TOKENS = "tokens"
-"""Name of the model that is kept when a given number of tokens was generated."""
 
 Rollout = tuple[Mapping[str, Any], str, bool]
 """A problem, a completion, and whether it was cut off."""
@@ -539,7 +537,7 @@ def reinforce(
     fingerprint = {
         "config": asdict(config),
         "seed": seed,
-        "start": json.loads((start / models.MANIFEST).read_text()),
+        "start": json.loads((start / MANIFEST).read_text()),
         "data": key(*(row["prompt"] for row in problems)),
         "kept": [*exports, tokens],
     }

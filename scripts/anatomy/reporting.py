@@ -12,10 +12,17 @@ from anatomy.errors import AnatomyError
 from anatomy.tables import atomic
 
 
-def write_csv(path: str | Path, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Write a table of results; numbers keep 10 significant digits, and bytes depend on the rows alone."""
+def write_csv(path: str | Path, rows: Sequence[Mapping[str, Any]], exact: bool = False) -> None:
+    """Write a table of results; its bytes depend on the rows alone.
+
+    Args:
+        path: The file, which appears whole or not at all.
+        rows: The rows, with the columns' names as keys.
+        exact: Write each number in full, as it stands in its row; else with 10 significant digits.
+    """
+    frame = pd.DataFrame(rows, dtype=object if exact else None)
     with atomic(path) as partial:
-        pd.DataFrame(rows).to_csv(partial, index=False, float_format="%.10g", lineterminator="\n")
+        frame.to_csv(partial, index=False, float_format=None if exact else "%.10g", lineterminator="\n")
 
 
 def read_csv(path: str | Path, columns: Sequence[str] = ()) -> pd.DataFrame:

@@ -165,11 +165,6 @@ class Problem:
             for step in self.steps
         ]
 
-    @property
-    def partials(self) -> list[str]:
-        """Partial solutions: the derivation after 0, 1, ..., all lines."""
-        return [" ".join(self.lines[:count]) for count in range(len(self.lines) + 1)]
-
 
 def _plan(steps: Sequence[Step]) -> str:
     return "plan " + " , ".join(f"{step.variable} {step.operator}" for step in steps)

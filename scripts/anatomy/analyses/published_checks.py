@@ -11,7 +11,7 @@ import numpy as np
 
 from anatomy import estimator_checks, record
 from anatomy.analysis import Inputs, Rows
-from anatomy.passk import Ints
+from anatomy.arrays import Ints
 from anatomy.record import READING, ROUNDING, Curve
 
 PRINTED = 5e-4

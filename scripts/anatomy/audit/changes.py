@@ -2,11 +2,12 @@
 
 import ast
 import difflib
-import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 import yaml
+
+from anatomy.audit.words import short
 
 
 def differences(old: Any, new: Any, place: str = "") -> list[str]:
@@ -16,7 +17,7 @@ def differences(old: Any, new: Any, place: str = "") -> list[str]:
         for key in [*old, *(key for key in new if key not in old)]:
             inner = f"{place}.{key}" if place else str(key)
             if key not in new or key not in old:
-                was, now = (_short(part[key]) if key in part else "nothing" for part in (old, new))
+                was, now = (short(part[key]) if key in part else "nothing" for part in (old, new))
                 found.append(f"{inner}: {was} -> {now}")
             else:
                 found += differences(old[key], new[key], inner)
@@ -24,12 +25,7 @@ def differences(old: Any, new: Any, place: str = "") -> list[str]:
     if isinstance(old, list) and isinstance(new, list) and len(old) == len(new):
         pairs = enumerate(zip(old, new, strict=True))
         return [line for at, (was, now) in pairs for line in differences(was, now, f"{place}[{at}]")]
-    return [] if old == new and type(old) is type(new) else [f"{place}: {_short(old)} -> {_short(new)}"]
-
-
-def _short(value: Any) -> str:
-    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
-    return text if len(text) <= 60 else f"{text[:57]}..."
+    return [] if old == new and type(old) is type(new) else [f"{place}: {short(old)} -> {short(new)}"]
 
 
 def changed_values(path: str, old: str, new: str) -> list[str]:

@@ -1,7 +1,6 @@
 """Two studies, or two commits: which numbers changed, by how much, and the first step at which they part."""
 
 import gzip
-import json
 import math
 import re
 import subprocess
@@ -17,6 +16,7 @@ from anatomy.audit import archive, changes, ledger, records
 from anatomy.audit.recording import SOURCES
 from anatomy.audit.records import Record
 from anatomy.audit.trail import Trail, select
+from anatomy.audit.words import counted, few, short
 from anatomy.errors import AnatomyError
 
 _HEX = re.compile(r"[0-9a-f]{6,64}")
@@ -304,7 +304,7 @@ class Cause:
         kind = "" if self.kind in ("package", "python", "rule", "script") else f"{self.kind} "
         if self.kind == self.what:
             kind = ""
-        return f"{kind}{self.what}: {_short(self.a)} -> {_short(self.b)}"
+        return f"{kind}{self.what}: {_shown(self.a)} -> {_shown(self.b)}"
 
     def to_json(self) -> dict[str, Any]:
         shown = {"kind": self.kind, "what": self.what, "a": self.a, "b": self.b}
@@ -312,11 +312,8 @@ class Cause:
         return shown | names | ({"idle": True} if self.idle else {})
 
 
-def _short(value: Any) -> str:
-    if value is None:
-        return "–"
-    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-    return text if len(text) <= 60 else f"{text[:57]}..."
+def _shown(value: Any) -> str:
+    return "–" if value is None else short(value)
 
 
 def _leaves(value: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
@@ -391,7 +388,7 @@ class Changed:
         texts = [str(self.a["text"]), str(self.b["text"])]
         if texts[0] == texts[1] and self.a["value"] != self.b["value"]:
             texts = [
-                f"{text} ({_short(one['value'])})" for text, one in zip(texts, (self.a, self.b), strict=True)
+                f"{text} ({_shown(one['value'])})" for text, one in zip(texts, (self.a, self.b), strict=True)
             ]
         said = f"{self.id}  {texts[0]} -> {texts[1]}"
         if self.a["value"] == self.b["value"] and _interval(self.a) != _interval(self.b):
@@ -837,15 +834,15 @@ def lines(difference: Difference, limit: int | None = 10) -> Iterator[str]:
     if not changed:
         roots = difference.a.root, difference.b.root
         if difference.files:
-            yield f"{_counted(len(difference.files), 'file')} differ: {_few(difference.files, 3)}"
+            yield f"{counted(len(difference.files), 'file')} differ: {few(difference.files)}"
         if roots[0] and roots[0] == roots[1]:
             yield "the same root: nothing differs in what determined the results, or in the results"
         elif difference.records:
-            jobs = f"{_counted(len(difference.records), 'job')} ({_few(difference.records, 3)})"
+            jobs = f"{counted(len(difference.records), 'job')} ({few(difference.records)})"
             yield f"{jobs} differ in code, params or environment, and made the same"
     for group in difference.groups:
         yield ""
-        yield f"{_counted(len(group.numbers), 'number')}; the chains part first at"
+        yield f"{counted(len(group.numbers), 'number')}; the chains part first at"
         for steps in group.first:
             yield from _step_lines(steps)
         if group.later:
@@ -860,7 +857,7 @@ def lines(difference: Difference, limit: int | None = 10) -> Iterator[str]:
     for letter, names in (("A", difference.only_a), ("B", difference.only_b)):
         if names:
             yield ""
-            yield f"{_counted(len(names), 'number')} only in {letter}:"
+            yield f"{counted(len(names), 'number')} only in {letter}:"
             yield from (f"    {name}" for name in names[:limit])
             if limit is not None and len(names) > limit:
                 yield f"    and {len(names) - limit} more"
@@ -876,7 +873,7 @@ def _head(letter: str, one: Side) -> str:
 
 def _step_lines(steps: Sequence[Step]) -> Iterator[str]:
     one = steps[0]
-    jobs = _few([step.job for step in steps], 3)
+    jobs = few([step.job for step in steps])
     counted = f"{len(steps)} jobs: " if len(steps) > 1 else ""
     yield f"  {counted}{jobs}{f' (only in {one.only})' if one.only else ''}"
     kinds: dict[str, list[str]] = {}
@@ -886,12 +883,3 @@ def _step_lines(steps: Sequence[Step]) -> Iterator[str]:
         yield from (f"      {text}" for text in said[:5])
         if len(said) > 5:
             yield f"      and {len(said) - 5} more"
-
-
-def _few(names: Sequence[str], shown: int) -> str:
-    more = f" and {len(names) - shown} more" if len(names) > shown else ""
-    return f"{', '.join(names[:shown])}{more}"
-
-
-def _counted(number: int, noun: str) -> str:
-    return f"{number} {noun}{'' if number == 1 else 's'}"

@@ -24,6 +24,7 @@ from anatomy.audit import agreement, hashing, recording, records
 from anatomy.audit.agreement import DIFFERENT, IDENTICAL, WITHIN, Agreement
 from anatomy.audit.records import File, Record
 from anatomy.audit.trail import Trail
+from anatomy.audit.words import counted, few
 from anatomy.errors import AnatomyError
 
 GIVEN, FAILED, NOT_RUN = "taken as given", "failed", "not run"
@@ -171,7 +172,7 @@ def reproduce(
         _check_environment(everything, environment, report)
     taken = sum(float(job.run["seconds"]) for job in plan.run)
     report(
-        f"{_jobs(len(plan.run))} to run, {taken:,.0f} s when recorded;"
+        f"{counted(len(plan.run), 'job')} to run, {taken:,.0f} s when recorded;"
         f" files taken as given: {len(plan.given)}"
     )
     laid = _Laid(trail, work)
@@ -199,16 +200,17 @@ def lines(outcome: Outcome) -> Iterator[str]:
     yield from outcome.code
     given = Counter(step.job.partition(" ")[0] for step in outcome.steps if step.outcome == GIVEN)
     for rule, count in given.items():
-        yield f"{GIVEN:16}  {_jobs(count)} of {rule}"
+        yield f"{GIVEN:16}  {counted(count, 'job')} of {rule}"
     yield from (_line(step) for step in outcome.steps if step.outcome != GIVEN)
     for number in outcome.numbers:
         again = "" if number.again is None else f", {number.again} now"
         detail = f" ({number.detail})" if number.detail else ""
         yield f"{number.outcome:16}  {number.name}: {number.recorded} in the study{again}{detail}"
     yield "Tolerances: " + "; ".join(agreement.TOLERANCES) + "."
-    counted = Counter(step.outcome for step in outcome.steps)
-    told = ", ".join(f"{count} {kind}" for kind, count in counted.items())
-    yield f"{_jobs(len(outcome.steps))}: {told}. {'Reproduced.' if outcome.ok else 'Not reproduced.'}"
+    kinds = Counter(step.outcome for step in outcome.steps)
+    told = ", ".join(f"{count} {kind}" for kind, count in kinds.items())
+    verdict = "Reproduced." if outcome.ok else "Not reproduced."
+    yield f"{counted(len(outcome.steps), 'job')}: {told}. {verdict}"
 
 
 def _line(step: Step) -> str:
@@ -218,10 +220,6 @@ def _line(step: Step) -> str:
 
 def _machine(record: Record) -> str:
     return " with ".join([str(record.run["cpu"]), *map(str, record.run["gpu"])])
-
-
-def _jobs(count: int) -> str:
-    return f"{count} job{'s' * (count != 1)}"
 
 
 # What is to be run -----------------------------------------------------------------------------------
@@ -335,8 +333,8 @@ class _Laid:
 
         The list that most jobs share is laid where it lay when it was run, others below ``code``.
         """
-        counted = Counter(str(job.run["sources"]) for job in jobs)
-        for rank, (digest, count) in enumerate(counted.most_common()):
+        lists = Counter(str(job.run["sources"]) for job in jobs)
+        for rank, (digest, count) in enumerate(lists.most_common()):
             tree = self.trees[digest] = Path("code", digest[:12]) if rank else Path()
             listed = self._listed(digest)
             for path, source in listed.items():
@@ -350,7 +348,8 @@ class _Laid:
             ran = {path: listed[path] for job in its for path in job.code}
             commits = dict.fromkeys(str(job.run["git"]["commit"]) for job in its)
             where = f" (in {tree})" if rank else ""
-            yield f"Code of {_jobs(count)}{where}: {'; '.join(self._of_commit(c, ran) for c in commits)}"
+            said = "; ".join(self._of_commit(commit, ran) for commit in commits)
+            yield f"Code of {counted(count, 'job')}{where}: {said}"
 
     def _listed(self, digest: str) -> dict[str, str]:
         text = self.kept(digest, "the list of a job's sources").read_text(encoding="utf-8")
@@ -468,11 +467,11 @@ def _check_environment(jobs: Sequence[Record], environment: str, report: Report)
     found = _unlike(jobs, sys.executable)
     if found and environment == "same":
         raise AnatomyError(
-            f"this environment is not the recorded one: {_few(found)}; `--environment build` makes the"
+            f"this environment is not the recorded one: {few(found)}; `--environment build` makes the"
             " recorded one; `--environment current` goes on with this one, and tolerances tell the rest"
         )
     if found:
-        report(f"The environment is not the recorded one: {_few(found)}")
+        report(f"The environment is not the recorded one: {few(found)}")
 
 
 def _unlike(jobs: Iterable[Record], python: str) -> list[str]:
@@ -491,10 +490,6 @@ def _unlike(jobs: Iterable[Record], python: str) -> list[str]:
         for version in versions
         if here.get(name) != version
     ]
-
-
-def _few(found: Sequence[str]) -> str:
-    return ", ".join(found[:3]) + (f" and {len(found) - 3} more" if len(found) > 3 else "")
 
 
 def _built(laid: _Laid, jobs: Sequence[Record], report: Report) -> dict[str, str]:
@@ -520,7 +515,7 @@ def _built(laid: _Laid, jobs: Sequence[Record], report: Report) -> dict[str, str
         python = build(laid.work / folder, lock_file, next(iter(torch), None))
         if unlike := _unlike(its, python):
             raise AnatomyError(
-                f"{laid.work / folder}: what {path} gives is not the recorded environment: {_few(unlike)};"
+                f"{laid.work / folder}: what {path} gives is not the recorded environment: {few(unlike)};"
                 " `--environment current` goes on with the environment that is here"
             )
         found |= {job.digest: python for job in its}
