@@ -251,7 +251,8 @@ def overlong(lengths: NDArray[np.int64], limit: int, buffer: int) -> NDArray[np.
         Of the same shape: 0 up to ``limit - buffer`` tokens, then falling linearly to -1 at ``limit``.
     """
     over = (lengths - (limit - buffer)).astype(np.float32) / np.float32(buffer)
-    return -np.clip(over, 0, 1)
+    penalty: NDArray[np.float32] = -np.clip(over, 0, 1)
+    return penalty
 
 
 @torch.inference_mode()
