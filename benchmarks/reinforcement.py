@@ -21,7 +21,9 @@ import yaml
 
 sys.path.append(str(Path(__file__).resolve().parents[1] / "scripts"))
 
-from anatomy import decoding, grading, models, reinforcement, rollouts, world
+from anatomy import decoding, grading, models, rl_trainer, rollouts, world
+from anatomy.rl_config import Reinforcement
+from anatomy.rl_rollouts import Rollout
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -59,14 +61,14 @@ def by_generate(model: Any, prompts: Any, uniforms: Any, sampling: Any, ends: An
     )
 
 
-def measure(start: Path, problems: list[dict[str, Any]], config: reinforcement.Reinforcement) -> float:
+def measure(start: Path, problems: list[dict[str, Any]], config: Reinforcement) -> float:
     """Return seconds a step, the first two left out."""
 
-    def reward(rollouts: Sequence[reinforcement.Rollout]) -> list[float]:
+    def reward(rollouts: Sequence[Rollout]) -> list[float]:
         return grading.rewards("world", [grading.Item(*rollout) for rollout in rollouts])
 
     with tempfile.TemporaryDirectory() as folder:
-        log = reinforcement.reinforce(
+        log = rl_trainer.reinforce(
             start, problems, reward, config, [config.steps], 0, 0,
             Path(folder) / "work", Path(folder) / "out", lambda text: None,
         )  # fmt: skip
@@ -89,14 +91,10 @@ def main() -> None:
     drawn = world.problems(1, "benchmark", 200, [2, 3, 4, 5], list(world.DOMAINS), "training")
     problems = [{"text": one.text, "prompt": one.text, "answers": [one.answer]} for one in drawn]
 
-    def config(algorithm: str, preset: str) -> reinforcement.Reinforcement:
-        values = dict(presets[preset])
-        if "value" in values:
-            values["value"] = reinforcement.Value(**values["value"])
+    def config(algorithm: str, preset: str) -> Reinforcement:
         # Long enough between checkpoints that none is written.
-        return reinforcement.Reinforcement(
-            **{**values, "algorithm": algorithm, "steps": arguments.steps, "checkpoint_every": 10_000}
-        )
+        own = {"algorithm": algorithm, "steps": arguments.steps, "checkpoint_every": 10_000}
+        return Reinforcement.of({**presets[preset], **own})
 
     grpo = config("grpo", "grpo")
     reference = measure(arguments.model, problems, grpo)

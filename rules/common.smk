@@ -17,6 +17,7 @@ from snakemake.shell import shell
 
 from anatomy import config as settings
 from anatomy import cluster, omitting, planning, provenance, sandbox, scaffold
+from anatomy.algorithms import registry
 from anatomy.errors import AnatomyError
 import forkserver
 
@@ -198,6 +199,8 @@ def stamp(rule, *scripts):
             named["analysis"] = analysis_of(wildcards)
         if "figure" in named:
             named["draws"] = drawn_by(wildcards)
+        if "run" in named:
+            named["algorithm"] = registry.module_name(run_row(wildcards).algorithm)
         inputs = workflow.get_rule(rule).expand_input(named)[0]
         return provenance.stamp(
             [ROOT / script.format(**named) for script in scripts],

@@ -102,7 +102,9 @@ rule train:
         tokens=lambda wildcards: run_row(wildcards).tokens,
         config=reinforcement,
         work=f"{R}/work/{{run}}/seed-{{seed}}",
-        stamp=stamp("train", "scripts/train.py"),
+        stamp=stamp(
+            "train", "scripts/train.py", "scripts/anatomy/algorithms/{algorithm}.py"
+        ),
     script:
         "../scripts/train.py"
 

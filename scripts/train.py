@@ -6,7 +6,9 @@ from typing import Any
 
 import torch
 
-from anatomy import distributed, reinforcement, scaffold, screening, tables, training
+from anatomy import distributed, rl_trainer, scaffold, screening, tables, training
+from anatomy.rl_config import Reinforcement
+from anatomy.rl_rollouts import Graded
 from job import run
 
 
@@ -23,15 +25,13 @@ def main(job: Any, report: Any) -> None:
         [p.run, p.seed],
         report,
     )
-    config = reinforcement.Reinforcement.of(p.config)
+    config = Reinforcement.of(p.config)
     workers = max(1, job.threads // (config.scale.processes if config.scale else 1))
     arguments = {
         "start": str(Path(job.input.start) / p.start_checkpoint),
         "problems": rows,
         "reward": asdict(
-            reinforcement.Graded(
-                p.grader, p.reward, template.answer, template.tags, template.response, workers
-            )
+            Graded(p.grader, p.reward, template.answer, template.tags, template.response, workers)
         ),
         "config": asdict(config),
         "exports": list(p.exports),
@@ -41,7 +41,12 @@ def main(job: Any, report: Any) -> None:
         "output": str(job.output.model),
     }
     log = distributed.run(
-        "anatomy.reinforcement:train", arguments, config.scale, Path(f"{p.work}.workers"), job.threads, report
+        f"{rl_trainer.__name__}:train",
+        arguments,
+        config.scale,
+        Path(f"{p.work}.workers"),
+        job.threads,
+        report,
     )
     tables.write(job.output.log, "training", training.log_rows(p.run, p.seed, log))
 

@@ -510,7 +510,7 @@ def test_a_sheet_that_is_not_text(project: Project) -> None:
         ("runs", "grpo", "seeds", "0;1", ["'0;1' is not whole numbers"]),
         ("runs", "grpo", "checkpoints", "1,,2", ["'1,,2' is not whole numbers"]),
         ("runs", "dapo", "tokens", "1e5", ["'1e5' is not a whole number"]),
-        ("runs", "grpo", "algorithm", "alchemy", ["unknown 'alchemy'", "allowed: grpo, dr-grpo, rloo"]),
+        ("runs", "grpo", "algorithm", "alchemy", ["unknown 'alchemy'", "allowed: dapo, dr-grpo, grpo"]),
         ("models", "base", "source", "heaven", ["unknown 'heaven'", "allowed: pretrain, distill"]),
         ("benchmarks", "aime24", "source", "moon", ["unknown 'moon'", "allowed: world, tasks, hub"]),
         ("benchmarks", "aime24", "grader", "me", ["unknown 'me'", "allowed: world, math"]),

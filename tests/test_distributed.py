@@ -45,7 +45,7 @@ import train as train_script
 from anatomy import distributed, models, pretraining, tables, training, world
 from anatomy.distributed import Scale
 from anatomy.errors import AnatomyError
-from anatomy.reinforcement import Reinforcement
+from anatomy.rl_config import Reinforcement
 
 ALGORITHMS = ("grpo", "dr-grpo", "rloo", "remax", "reinforce++", "ppo", "dapo")
 
@@ -448,7 +448,7 @@ def run_script(given: Mapping[str, Any], **how: int) -> tuple[Said, dict[str, An
     original = distributed.run
 
     def start_workers(function: str, values: Mapping[str, Any], *rest: Any) -> Any:
-        assert function == "anatomy.reinforcement:train"
+        assert function == "anatomy.rl_trainer:train"
         begun.update(values)
         return original("trainings:disturbed", {"given": values, **how}, *rest)
 

@@ -106,6 +106,8 @@ def rules() -> Iterator[tuple[str, Path, list[Path]]]:
                 scripts = sorted((ROOT / "scripts").glob(pattern))
                 if block[1] == "table":  # which imports the analysis that a table is named after
                     scripts += sorted((ROOT / "scripts/anatomy/analyses").glob("*.py"))
+                if block[1] == "train":  # which imports the algorithm of its run
+                    scripts += sorted((ROOT / "scripts/anatomy/algorithms").glob("*.py"))
                 for path in environments_of(conda[1], file.parent):
                     yield block[1], path, scripts
 

@@ -133,6 +133,14 @@ def test_an_analysis_reaches_the_statistics_that_it_uses_and_no_others(scripts: 
     assert not reached(analyses / "passk.py") & {"likelihood", "betabinomial"}
 
 
+def test_a_training_reaches_its_own_algorithm_alone(scripts: Path) -> None:
+    folder = scripts / "anatomy" / "algorithms"
+    all_of_them = {path.stem for path in folder.glob("[!_]*.py")} - {"registry"}
+    found = reached(scripts / "train.py")
+    assert {"registry", "rl_config", "rl_rollouts", "rl_trainer"} <= found and not found & all_of_them
+    assert reached(folder / "dapo.py") & all_of_them == {"dapo", "grpo"}
+
+
 def test_an_analysis_reaches_another_that_it_uses(scripts: Path) -> None:
     (scripts / "one.py").write_text("from anatomy.analyses import disagreements\n")
     (scripts / "two.py").write_text("import anatomy.analyses.disagreements\n")
@@ -242,23 +250,32 @@ def test_a_stamp_depends_on_code_and_on_inputs_in_their_order(scripts: Path, tmp
     assert provenance.stamp(iter([script, other]), iter([a, b])) == stamps[5]
 
 
-def test_a_stamp_depends_on_each_script(scripts: Path, edit: Edit) -> None:
-    """A table is made by its script and by its analysis, which the script finds by name alone."""
+@pytest.mark.parametrize(
+    ("script", "folder", "names", "line"),
+    [
+        ("table", "analyses", ("passk", "outcomes"), "def rows("),
+        ("train", "algorithms", ("ppo", "rloo"), "class "),
+    ],
+)
+def test_a_stamp_depends_on_each_script(
+    script: str, folder: str, names: tuple[str, str], line: str, scripts: Path, edit: Edit
+) -> None:
+    """A table's analysis and a training's algorithm are found by name alone, so they are stamped too."""
 
     def stamps() -> list[str]:
         provenance.code.cache_clear()
         provenance.modules.cache_clear()
         return [
-            provenance.stamp([scripts / "table.py", scripts / f"anatomy/analyses/{name}.py"], [])
-            for name in ("passk", "outcomes")
+            provenance.stamp([scripts / f"{script}.py", scripts / f"anatomy/{folder}/{name}.py"], [])
+            for name in names
         ]
 
     before = stamps()
     assert before[0] != before[1]
-    edit("anatomy/analyses/passk.py", "def rows(", "CHANGED = 1\n\n\ndef rows(")
+    edit(f"anatomy/{folder}/{names[0]}.py", line, f"CHANGED = 1\n\n\n{line}")
     changed = stamps()
     assert changed[0] != before[0] and changed[1] == before[1]
-    edit("table.py", "def main(", "CHANGED = 1\n\n\ndef main(")
+    edit(f"{script}.py", "def main(", "CHANGED = 1\n\n\ndef main(")
     assert not set(stamps()) & {*before, *changed}
 
 

@@ -11,13 +11,15 @@ import pytest
 import torch
 from trl import GRPOTrainer
 
-from anatomy import advantages, models, reinforcement, scoring, world
+from anatomy import models, rl_rollouts, rl_trainer, scoring, world
+from anatomy.algorithms import registry
+from anatomy.algorithms.registry import Batch
 from anatomy.critic import Critic
 from anatomy.errors import AnatomyError
 from anatomy.names import MANIFEST
-from anatomy.reinforcement import Reinforcement, Value
+from anatomy.rl_config import Reinforcement, Value
 
-ALGORITHMS = ("grpo", "dr-grpo", "rloo", "remax", "reinforce++", "ppo", "dapo")
+ALGORITHMS = registry.names()
 WANTED = world.VOCABULARY[:16]
 """The words with which a rewarded completion begins: a third of the vocabulary."""
 PROBLEMS = [{"prompt": f"{a} + {b}"} for a in range(4) for b in range(4)]
@@ -33,11 +35,15 @@ def start(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+def learns_values(algorithm: str) -> bool:
+    return algorithm in registry.value_learners()
+
+
 def config(algorithm: str, **changes: Any) -> Reinforcement:
     settings: dict[str, Any] = {
         "algorithm": algorithm, "steps": 1, "prompts": 8, "rollouts": 8, "updates": 1,
         "learning_rate": 3e-3, "temperature": 1.0, "max_new_tokens": 4, "checkpoint_every": 2,
-        "kl_every": 1, "value": Value(1e-3, 1.0, 0.95) if algorithm == "ppo" else None,
+        "kl_every": 1, "value": Value(1e-3, 1.0, 0.95) if learns_values(algorithm) else None,
         "options": {"loss_type": "dr_grpo" if algorithm == "dr-grpo" else "dapo"},
     }  # fmt: skip
     if algorithm == "dapo":
@@ -53,7 +59,7 @@ def begins_well(problem: Mapping[str, Any], completion: str, truncated: bool) ->
 Reward = Callable[[Mapping[str, Any], str, bool], float]
 
 
-def each(reward: Reward) -> reinforcement.Reward:
+def each(reward: Reward) -> rl_rollouts.Reward:
     """A reward of many rollouts that looks at each by itself."""
     return lambda rollouts: [reward(*rollout) for rollout in rollouts]
 
@@ -61,7 +67,7 @@ def each(reward: Reward) -> reinforcement.Reward:
 def train(
     start: Path, folder: Path, settings: Reinforcement, reward: Reward = begins_well, tokens: int = 0
 ) -> list[dict[str, Any]]:
-    return reinforcement.reinforce(
+    return rl_trainer.reinforce(
         start, PROBLEMS, each(reward), settings, [settings.steps], tokens, 0, folder / "w", folder / "o",
         lambda text: None,
     )  # fmt: skip
@@ -91,7 +97,7 @@ def test_no_update_where_all_rewards_are_equal(algorithm: str, start: Path, tmp_
     settings = config(algorithm, overlong=0)
     train(start, tmp_path, settings, lambda *_: 1.0)
     moved = abs(mass(tmp_path / "o/step-1") - mass(start))
-    assert moved < (0.1 if algorithm == "ppo" else 1e-5)
+    assert moved < (0.1 if learns_values(algorithm) else 1e-5)
 
 
 def test_advantages_of_grpo_are_trls_own(
@@ -99,7 +105,7 @@ def test_advantages_of_grpo_are_trls_own(
 ) -> None:
     pairs = []
     original = GRPOTrainer._generate_and_score_completions
-    ours = reinforcement._Reinforcer._generate_and_score_completions
+    ours = rl_trainer._Reinforcer._generate_and_score_completions
 
     def both(trainer: Any, inputs: Any) -> Any:
         output = ours(trainer, inputs)
@@ -112,7 +118,7 @@ def test_advantages_of_grpo_are_trls_own(
         return output
 
     monkeypatch.setattr(GRPOTrainer, "_generate_and_score_completions", theirs)
-    monkeypatch.setattr(reinforcement._Reinforcer, "_generate_and_score_completions", both)
+    monkeypatch.setattr(rl_trainer._Reinforcer, "_generate_and_score_completions", both)
     train(start, tmp_path, config("grpo", steps=2))
     assert len(pairs) == 4 and float(pairs[0].abs().max()) > 0.5
     torch.testing.assert_close(pairs[0], pairs[1])
@@ -120,29 +126,35 @@ def test_advantages_of_grpo_are_trls_own(
 
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
-def test_each_algorithm_has_its_own_advantages(algorithm: str) -> None:
+def test_an_algorithm_gets_what_it_asks_for_and_nothing_else(algorithm: str) -> None:
+    """Its advantages are those of the rollouts, one a rollout or one a token."""
     rewards = torch.tensor([[1.0, 0.0, 0.0, 1.0], [1.0, 0.0, 0.0, 0.0]])
     greedy, values = torch.tensor([1.0, 0.0]), torch.rand(8, 3, generator=torch.manual_seed(0))
     mask = torch.tensor([[1, 1, 1], [1, 0, 0]] * 4)
-    found, _ = advantages.gae(rewards.flatten(), values, mask, 1.0, 0.95)
-    expected = {
-        "grpo": advantages.grpo(rewards).flatten(),
-        "dapo": advantages.grpo(rewards).flatten(),
-        "dr-grpo": advantages.dr_grpo(rewards).flatten(),
-        "rloo": advantages.rloo(rewards).flatten(),
-        "remax": advantages.remax(rewards, greedy).flatten(),
-        "reinforce++": advantages.reinforce_plus_plus(rewards, mask),
-        "ppo": advantages.whiten(found, mask),
-    }
-    critic = SimpleNamespace(values=lambda *_: values, fit=lambda *_: 0.0)
+    of = registry.find(algorithm)
+    losses: defaultdict[str, list[float]] = defaultdict(list)
     trainer: Any = SimpleNamespace(
         rollouts=SimpleNamespace(config=config(algorithm), rewards=rewards.numpy(), greedy=greedy.numpy()),
-        critic=critic if algorithm == "ppo" else None,
-        _metrics={"train": defaultdict(list)},
+        critic=SimpleNamespace(values=lambda *_: values, fit=lambda *_: 0.25) if of.value_model else None,
+        algorithm=SimpleNamespace(greedy=of.greedy, value_model=of.value_model),
+        _metrics={"train": losses},
     )
+    asked: list[Batch] = []
+    trainer.algorithm.advantages = lambda batch: asked.append(batch) or of.advantages(batch)
     batch = dict.fromkeys(("prompt_ids", "prompt_mask", "completion_ids", "completion_mask"), mask)
-    made = reinforcement._Reinforcer._advantages(trainer, batch, mask)
-    torch.testing.assert_close(made, expected[algorithm])
+    made = rl_trainer._Reinforcer._advantages(trainer, batch, mask)
+    (given,) = asked
+    assert (given.greedy is not None, given.value_model is not None) == (of.greedy, of.value_model)
+    assert dict(losses) == ({"value_loss": [0.25]} if of.value_model else {})
+    expected = of.advantages(given)
+    assert made.shape == (mask.shape if expected.shape == mask.shape else (8,))
+    torch.testing.assert_close(made.flatten(), expected.flatten())
+
+
+@pytest.mark.parametrize("algorithm", ["grop", "sft", ""])
+def test_no_run_is_of_an_unknown_algorithm(algorithm: str) -> None:
+    with pytest.raises(AnatomyError, match=f"unknown algorithm '{algorithm}'; known: .*grpo, ppo"):
+        config(algorithm)
 
 
 def test_a_value_is_of_the_state_before_its_token(start: Path) -> None:
@@ -249,18 +261,18 @@ def test_kl_of_a_model_to_itself_is_zero_and_to_another_positive() -> None:
         scores = model(input_ids=torch.tensor([prompt + completion])).logits[0].log_softmax(-1)
         for at, token in enumerate(completion):
             logprobs[row, at] = scores[len(prompt) + at - 1, token].item()
-    assert reinforcement.kl(model, prompts, completions, logprobs, 0) == pytest.approx(0, abs=1e-6)
-    assert reinforcement.kl(other, prompts, completions, logprobs, 0) > 1e-5
+    assert rl_rollouts.kl(model, prompts, completions, logprobs, 0) == pytest.approx(0, abs=1e-6)
+    assert rl_rollouts.kl(other, prompts, completions, logprobs, 0) > 1e-5
     # Every token is half as likely under the policy: r = 2, and r - log r - 1 = 1 - log 2.
     halved = logprobs - np.float32(np.log(2))
-    assert reinforcement.kl(model, prompts, completions, halved, 0) == pytest.approx(1 - np.log(2), abs=1e-5)
+    assert rl_rollouts.kl(model, prompts, completions, halved, 0) == pytest.approx(1 - np.log(2), abs=1e-5)
 
 
 def test_the_rollouts_own_logprobs_are_what_trl_would_compute(
     start: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     differences = []
-    ours = reinforcement._Reinforcer._get_per_token_logps_and_entropies
+    ours = rl_trainer._Reinforcer._get_per_token_logps_and_entropies
 
     def both(trainer: Any, model: Any, *arguments: Any, **named: Any) -> Any:
         found = ours(trainer, model, *arguments, **named)
@@ -270,6 +282,6 @@ def test_the_rollouts_own_logprobs_are_what_trl_would_compute(
             differences.append(float((found[0] - theirs)[at].abs().max()))
         return found
 
-    monkeypatch.setattr(reinforcement._Reinforcer, "_get_per_token_logps_and_entropies", both)
+    monkeypatch.setattr(rl_trainer._Reinforcer, "_get_per_token_logps_and_entropies", both)
     train(start, tmp_path, config("grpo", steps=4, updates=2, options={"bf16": False}))
     assert len(differences) == 2 and max(differences) < 1e-4

@@ -95,6 +95,15 @@ def test_a_library_module_reruns_only_what_can_reach_it(again: Path) -> None:
     assert "table" in jobs and not {"pretrain", "train", "sample", "grade", "count"} & set(jobs)
 
 
+def test_an_algorithm_reruns_its_own_trainings_and_a_new_one_none(again: Path) -> None:
+    folder = again / "scripts/anatomy/algorithms"
+    text = (folder / "ppo.py").read_text()
+    (folder / "own.py").write_text(text.replace("class Ppo", "class Own"))
+    assert planned(again) == {}
+    (folder / "ppo.py").write_text(text.replace("value_model = True", "value_model = not False"))
+    assert planned(again)["train"] == 1
+
+
 def test_tables_and_figures_are_the_same_bytes_again(again: Path) -> None:
     found = [*again.glob(f"{STUDY}/tables/*"), *again.glob("figures/tiny/*")]
     files = [path for path in found if not path.name.endswith(".record.json")]  # these tell the time

@@ -12,10 +12,11 @@ import torch
 from accelerate.state import AcceleratorState, GradientState
 from safetensors.torch import load_file
 
-from anatomy import models, pretraining, reinforcement, training, world
+from anatomy import models, pretraining, rl_trainer, training, world
 from anatomy.errors import AnatomyError
 from anatomy.names import MANIFEST
-from anatomy.reinforcement import Reinforcement
+from anatomy.rl_config import Reinforcement
+from anatomy.rl_rollouts import Rollout
 
 ROOT = Path(__file__).resolve().parents[1]
 WANTED = world.VOCABULARY[:16]
@@ -88,10 +89,10 @@ def train(job: Mapping[str, Any], report: Report) -> Log:
         half = problem["prompt"][-1] in "01" if settings.algorithm == "dapo" else True
         return float(half and bool(completion) and completion.split()[0] in WANTED)
 
-    def rewards(rollouts: Sequence[reinforcement.Rollout]) -> list[float]:
+    def rewards(rollouts: Sequence[Rollout]) -> list[float]:
         return [reward(*rollout) for rollout in rollouts]
 
-    return reinforcement.reinforce(
+    return rl_trainer.reinforce(
         Path(job["start"]), PROBLEMS, rewards, settings, job.get("exports", [settings.steps]), 0, 0,
         folder / "work", folder / "model", report,
     )  # fmt: skip
@@ -115,7 +116,7 @@ def break_off(job: Mapping[str, Any], report: Report) -> list[str]:
 
 
 CALLED: dict[str, Callable[[Mapping[str, Any], Report], Any]] = {
-    "train": train, "tune": tune, "break off": break_off, "as the script does": reinforcement.train
+    "train": train, "tune": tune, "break off": break_off, "as the script does": rl_trainer.train
 }  # fmt: skip
 
 
@@ -165,13 +166,13 @@ def disturbed(job: Mapping[str, Any], report: Report) -> Any:
 
     training._Ending.on_step_end = on_step_end  # type: ignore[method-assign]
     try:
-        return reinforcement.train(job["given"], report)
+        return rl_trainer.train(job["given"], report)
     except AnatomyError as error:
         if "dies_after" not in job:
             raise
         report(str(error))
         AcceleratorState._reset_state(True)
-        return reinforcement.train(job["given"], report)
+        return rl_trainer.train(job["given"], report)
     finally:
         training._Ending.on_step_end = original  # type: ignore[method-assign]
 

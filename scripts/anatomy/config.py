@@ -16,6 +16,7 @@ from jsonschema import Draft202012Validator
 from jsonschema.exceptions import best_match
 
 from anatomy import scaffold, tasks, world
+from anatomy.algorithms import registry
 from anatomy.errors import AnatomyError
 from anatomy.names import AT_TOKENS
 
@@ -182,7 +183,7 @@ _CHOICES: Mapping[str, Sequence[str]] = {
     "model.source": ("pretrain", "distill", "hub"),
     "model.gated": (EMPTY, "gated"),
     "gpu.task": ("sample", "score", "train"),
-    "run.algorithm": ("grpo", "dr-grpo", "rloo", "remax", "reinforce++", "ppo", "dapo", "sft"),
+    "run.algorithm": (*registry.names(), "sft"),
 }
 
 
@@ -596,8 +597,11 @@ def load(settings: Mapping[str, Any], root: str | Path, where: str) -> Study:
                 f"{place}: {processes} GPUs cannot divide the preset's {preset['prompts']} prompts and a"
                 f" step's {rows} rollouts in passes of scale.batch; choose other GPUs, prompts or batch"
             )
-        if (run.algorithm == "ppo") != ("value" in preset):
-            raise AnatomyError(f"{place}: a preset with `value` belongs to algorithm ppo, and to no other")
+        if registry.find(run.algorithm).value_model != ("value" in preset):
+            learners = " or ".join(registry.value_learners())
+            raise AnatomyError(
+                f"{place}: a preset with `value` belongs to algorithm {learners}, and to no other"
+            )
         if len(set(run.seeds)) < len(run.seeds):
             raise AnatomyError(f"{place}: a seed stands twice in {list(run.seeds)}")
         late = [step for step in run.checkpoints if not 0 < step <= run.steps]

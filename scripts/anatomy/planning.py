@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
+from anatomy.algorithms import registry
 from anatomy.config import Study, Throughput
 from anatomy.errors import AnatomyError
 
@@ -175,7 +176,7 @@ def training_work(study: Study, run: str) -> dict[str, float]:
     Reinforcement learning, in each round of ``updates`` steps:
 
     * sample: prompts x rollouts x ``expected_tokens``; where groups are drawn anew, times the sum of
-      ``DULL``^i over the refills i; and one more completion a prompt for ReMax's greedy response;
+      ``DULL``^i over the refills i; and one more completion a prompt for a greedy response (ReMax);
     * train: prompts x rollouts x (``PROMPT_TOKENS`` + expected tokens), twice with PPO's critic;
     * score: as much for each of: the reference of a KL term, log-probabilities at another temperature than 1,
       the critic's values, and, every ``kl_every`` steps, the KL to the start.
@@ -189,7 +190,7 @@ def training_work(study: Study, run: str) -> dict[str, float]:
     preset = study.settings["presets"]["reinforcement"][row.preset]
     rounds, tokens = row.steps / preset["updates"], preset.get("expected_tokens", preset["max_new_tokens"])
     groups = sum(DULL**refill for refill in range(preset.get("refills", 0) + 1))
-    drawn = preset["prompts"] * (preset["rollouts"] * groups + (row.algorithm == "remax"))
+    drawn = preset["prompts"] * (preset["rollouts"] * groups + registry.find(row.algorithm).greedy)
     text = rounds * preset["prompts"] * preset["rollouts"] * (PROMPT_TOKENS + tokens)
     critic = "value" in preset
     passes = (preset.get("options", {}).get("beta", 0.0) > 0) + (preset["temperature"] != 1) + critic
