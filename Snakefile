@@ -15,6 +15,7 @@ report: "report/workflow.rst"
 
 
 include: "rules/common.smk"
+include: "rules/start.smk"
 include: "rules/check.smk"
 include: "rules/download.smk"
 include: "rules/data.smk"
@@ -47,7 +48,7 @@ rule all:
         figure_files(),
         table_files(),
         f"{R}/audit",
-        benchmark_files() if config.get("real_benchmarks") else [],
+        files.real_prompts(STUDY) if config.get("real_benchmarks") else [],
 
 
 rule figures:
@@ -65,7 +66,7 @@ rule tables:
 rule published:
     """Tables and figures of the published record alone: no model, no samples."""
     input:
-        record_files(),
+        sources.record_files(STUDY),
 
 
 rule paper:
@@ -83,4 +84,4 @@ rule audit:
 rule benchmarks:
     """Problems and prompts of the real test sets."""
     input:
-        benchmark_files(),
+        files.real_prompts(STUDY),

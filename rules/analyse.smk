@@ -4,7 +4,7 @@
 rule table:
     """A table with its intervals, from counts, scores, training logs or other tables."""
     input:
-        lambda wildcards: needs("tables", wildcards.table),
+        of_job(sources.table_files),
     output:
         report(
             f"{R}/tables/{{table}}.csv",
@@ -21,14 +21,16 @@ rule table:
         mem_mb=growing(2000),
         runtime=growing(30),
     params:
-        analysis=analysis_of,
-        title=lambda wildcards: artifact(wildcards)["title"],
-        published=lambda wildcards: artifact(wildcards)["published"],
-        sources=lambda wildcards: sources("tables", wildcards.table),
-        pairs=lambda wildcards: STUDY.pairs_of(artifact(wildcards)),
-        arms=lambda wildcards: arm_facts(artifact(wildcards)),
-        facts=lambda wildcards: STUDY.facts() if wildcards.table == "study" else {},
-        options=table_options,
+        analysis=of_job(values.analysis),
+        title=lambda wildcards: STUDY.artifacts["tables"][wildcards.table]["title"],
+        published=lambda wildcards: STUDY.artifacts["tables"][wildcards.table][
+            "published"
+        ],
+        sources=of_job(sources.of_table),
+        pairs=of_job(values.table_pairs),
+        arms=of_job(values.table_arms),
+        facts=of_job(values.study_facts),
+        options=of_job(values.table_options),
         seed=config["seed"],
         statistics=config["statistics"],
         stamp=stamp(

@@ -20,9 +20,9 @@ rule ledger:
     params:
         study=STUDY.name,
         config=config,
-        configfiles=config_files(),
+        configfiles=CONFIGFILES,
         overrides=dict(workflow.config_settings.config or {}),
-        workflow=workflow_files(),
+        workflow=files.of_workflow(STUDY, ROOT, CONFIGFILES),
         stamp=stamp("ledger", "scripts/ledger.py"),
     script:
         "../scripts/ledger.py"
@@ -32,10 +32,10 @@ rule browse:
     """The audit site's pages, from the ledger, the numbers, tables, figures and the paper."""
     input:
         table_files(),
-        expand(f"{F}/{{figure}}.svg", figure=STUDY.artifacts["figures"]),
+        figure_files("svg"),
         paper_pdf(),
         paper_places(),
-        site_templates(),
+        files.site_templates(ROOT),
         numbers=f"{R}/numbers.json",
         ledger=f"{R}/ledger.json",
     output:

@@ -17,18 +17,18 @@ rule check:
         mem_mb=1000,
         runtime=30,
     params:
-        downloads=lambda wildcards: still_to_download(),
+        downloads=lambda wildcards: files.downloads(STUDY),
         models=[
             (row.model, row.billions, row.gpus)
             for row in STUDY.models.values()
             if row.billions
         ],
-        programs=has_programs(),
-        gpu=gpu_of_study(),
+        programs=values.has_programs(STUDY),
+        gpu=amounts.gpu(STUDY),
         folder="results",
         bytes=lambda wildcards: planning.results_bytes(STUDY),
         slurm=lambda wildcards: workflow.non_local_exec,
         site="slurm/config.yaml",
-        requests=lambda wildcards: largest_jobs(),
+        requests=lambda wildcards: amounts.largest_jobs(STUDY),
     script:
         "../scripts/check.py"

@@ -4,13 +4,13 @@
 rule world:
     """Problems of the embedded world: drawn, or a part of another split, such as those that an arm never solves."""
     input:
-        unpack(source_files),
+        unpack(of_job(files.parts_of)),
     output:
         f"{R}/problems/{{benchmark}}.parquet",
     log:
         f"{R}/logs/world/{{benchmark}}.log",
     wildcard_constraints:
-        benchmark="|".join(WORLD) or "none",
+        benchmark=benchmarks_from("world"),
     conda:
         "../envs/analysis.yaml"
     threads: 1
@@ -20,10 +20,12 @@ rule world:
     params:
         seed=config["seed"],
         benchmark=lambda wildcards: wildcards.benchmark,
-        problems=lambda wildcards: benchmark_row(wildcards).problems,
-        steps=lambda wildcards: list(benchmark_row(wildcards).splits_steps),
-        domains=lambda wildcards: list(benchmark_row(wildcards).splits_domains),
-        side=lambda wildcards: benchmark_row(wildcards).side,
+        problems=lambda wildcards: STUDY.benchmarks[wildcards.benchmark].problems,
+        steps=lambda wildcards: list(STUDY.benchmarks[wildcards.benchmark].splits_steps),
+        domains=lambda wildcards: list(
+            STUDY.benchmarks[wildcards.benchmark].splits_domains
+        ),
+        side=lambda wildcards: STUDY.benchmarks[wildcards.benchmark].side,
         stamp=stamp("world", "scripts/world.py"),
     script:
         "../scripts/world.py"
@@ -46,9 +48,11 @@ rule tasks:
     params:
         seed=config["seed"],
         benchmark=lambda wildcards: wildcards.benchmark,
-        problems=lambda wildcards: benchmark_row(wildcards).problems,
-        statements=lambda wildcards: list(benchmark_row(wildcards).splits_steps),
-        side=lambda wildcards: benchmark_row(wildcards).side,
+        problems=lambda wildcards: STUDY.benchmarks[wildcards.benchmark].problems,
+        statements=lambda wildcards: list(
+            STUDY.benchmarks[wildcards.benchmark].splits_steps
+        ),
+        side=lambda wildcards: STUDY.benchmarks[wildcards.benchmark].side,
         stamp=stamp("tasks", "scripts/tasks.py"),
     script:
         "../scripts/tasks.py"
@@ -57,7 +61,7 @@ rule tasks:
 rule benchmark:
     """Problems of a real test set, from the publisher's file."""
     input:
-        local_file,
+        of_job(files.local_file),
     output:
         f"{R}/problems/{{benchmark}}.parquet",
     log:
@@ -72,8 +76,8 @@ rule benchmark:
         runtime=growing(60),
     params:
         benchmark=lambda wildcards: wildcards.benchmark,
-        sha256=lambda wildcards: benchmark_row(wildcards).sha256,
-        fields=field_names,
+        sha256=lambda wildcards: STUDY.benchmarks[wildcards.benchmark].sha256,
+        fields=of_job(values.field_names),
         stamp=stamp("benchmark", "scripts/benchmark.py"),
     script:
         "../scripts/benchmark.py"
@@ -82,7 +86,7 @@ rule benchmark:
 rule split:
     """Problems of one side of another benchmark."""
     input:
-        whole_problems,
+        of_job(files.whole_problems),
     output:
         f"{R}/problems/{{benchmark}}.parquet",
     log:
@@ -98,9 +102,9 @@ rule split:
     params:
         seed=config["seed"],
         benchmark=lambda wildcards: wildcards.benchmark,
-        taken_from=lambda wildcards: benchmark_row(wildcards).taken_from,
-        problems=lambda wildcards: benchmark_row(wildcards).problems,
-        side=lambda wildcards: benchmark_row(wildcards).side,
+        taken_from=lambda wildcards: STUDY.benchmarks[wildcards.benchmark].taken_from,
+        problems=lambda wildcards: STUDY.benchmarks[wildcards.benchmark].problems,
+        side=lambda wildcards: STUDY.benchmarks[wildcards.benchmark].side,
         stamp=stamp("split", "scripts/split.py"),
     script:
         "../scripts/split.py"
@@ -110,7 +114,7 @@ rule annotate:
     """Plans, knowledge and chains of subproblems of a real test set, by people and a language model."""
     input:
         problems=f"{R}/problems/{{benchmark}}.parquet",
-        given=written_annotations,
+        given=of_job(files.written_annotations),
     output:
         annotations=f"{R}/annotations/{{benchmark}}.parquet",
         summary=f"{R}/annotations/{{benchmark}}.json",

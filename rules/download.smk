@@ -25,9 +25,9 @@ rule download:
         disk_mb=disk("download"),
         runtime=growing(600),
     params:
-        id=lambda wildcards: model_row(wildcards).hub_id,
-        revision=lambda wildcards: model_row(wildcards).revision,
-        checkpoint=lambda wildcards: checkpoint_of(wildcards.model),
+        id=lambda wildcards: STUDY.models[wildcards.model].hub_id,
+        revision=lambda wildcards: STUDY.models[wildcards.model].revision,
+        checkpoint=of_job(values.checkpoint),
         # What an interrupted download goes on from.
         work=f"{R}/work/{{model}}/seed-{{seed}}",
     script:
@@ -49,7 +49,7 @@ rule fetch:
         mem_mb=growing(2000),
         runtime=growing(60),
     params:
-        hub=hub_source,
+        hub=of_job(values.hub_source),
         work=f"{R}/work/{{benchmark}}",
     script:
         "../scripts/fetch.py"

@@ -4,7 +4,7 @@
 rule figure:
     """A figure as pdf, svg and png, drawn from its tables."""
     input:
-        lambda wildcards: needs("figures", wildcards.figure),
+        of_job(sources.figure_files),
     output:
         f"{F}/{{figure}}.pdf",
         report(
@@ -23,19 +23,14 @@ rule figure:
         mem_mb=growing(1000),
         runtime=growing(10),
     params:
-        draws=drawn_by,
+        draws=of_job(values.drawn_by),
         title=lambda wildcards: STUDY.artifacts["figures"][wildcards.figure]["title"],
         published=lambda wildcards: STUDY.artifacts["figures"][wildcards.figure][
             "published"
         ],
-        arms=lambda wildcards: {
-            arm: STUDY.arms[arm].label
-            for arm in STUDY.arms_of(STUDY.artifacts["figures"][wildcards.figure])
-        },
-        overlay=lambda wildcards: overlay_of(wildcards.figure),
-        options=lambda wildcards: STUDY.artifacts["figures"][wildcards.figure].get(
-            "options", {}
-        ),
+        arms=of_job(values.figure_arms),
+        overlay=of_job(sources.overlay),
+        options=of_job(values.figure_options),
         stamp=stamp("figure", "scripts/figure_{draws}.py"),
     script:
         "../scripts/figure_{params.draws}.py"

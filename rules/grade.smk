@@ -6,8 +6,8 @@ rule grade:
     input:
         samples=f"{R}/samples/{{arm}}/seed-{{seed}}/{{benchmark}}/{{piece}}.parquet",
         problems=f"{R}/problems/{{benchmark}}.parquet",
-        prompts=arm_prompts,
-        template=arm_template,
+        prompts=of_job(files.arm_prompts),
+        template=of_job(files.arm_template),
     output:
         f"{R}/verdicts/{{arm}}/seed-{{seed}}/{{benchmark}}/{{piece}}.parquet",
     log:
@@ -16,10 +16,10 @@ rule grade:
         "../envs/analysis.yaml"
     threads: 1
     resources:
-        mem_mb=grading_memory,
+        mem_mb=growing(of_job(amounts.grading_memory)),
         runtime=growing(120),
     params:
-        grader=lambda wildcards: STUDY.benchmarks[wildcards.benchmark].grader,
+        grader=of_job(values.grader),
         stamp=stamp("grade", "scripts/grade.py"),
     script:
         "../scripts/grade.py"
@@ -28,8 +28,8 @@ rule grade:
 rule count:
     """Counts of verdicts by problem and condition, from all shards of an arm on a benchmark."""
     input:
-        samples=shards("samples"),
-        verdicts=shards("verdicts"),
+        samples=of_job(files.arm_samples),
+        verdicts=of_job(files.arm_verdicts),
     output:
         f"{R}/counts/{{arm}}/seed-{{seed}}/{{benchmark}}.parquet",
     log:
@@ -41,7 +41,7 @@ rule count:
         mem_mb=growing(1000),
         runtime=growing(10),
     params:
-        n=lambda wildcards: STUDY.samples(wildcards.benchmark, wildcards.arm),
+        n=of_job(Study.samples),
         stamp=stamp("count", "scripts/count.py"),
     script:
         "../scripts/count.py"

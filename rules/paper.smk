@@ -28,7 +28,7 @@ rule typeset:
     input:
         numbers=f"{R}/numbers.json",
         ledger=f"{R}/ledger.json",
-        figures=expand(f"{F}/{{figure}}.svg", figure=STUDY.artifacts["figures"]),
+        figures=figure_files("svg"),
         source=["paper/main.typ", "paper/style.typ", "paper/references.bib"],
     output:
         paper_pdf(),

@@ -4,33 +4,28 @@
 rule match:
     """The temperature at which an arm's mean token entropy equals that of the arm it is matched to."""
     input:
-        model=arm_model,
-        prompts=arm_prompts,
-        counts=matched_counts,
+        model=of_job(files.arm_model),
+        prompts=of_job(files.arm_prompts),
+        counts=of_job(files.matched_counts),
     output:
         f"{R}/temperatures/{{arm}}/seed-{{seed}}/{{benchmark}}.json",
     log:
         f"{R}/logs/match/{{arm}}/seed-{{seed}}/{{benchmark}}.log",
     conda:
         "../envs/train.yaml"
-    threads: cores(arm_gpus)
+    threads: of_job(amounts.arm_cores)
     resources:
-        gpu=arm_gpus,
+        gpu=of_job(amounts.arm_gpus),
         nodes=1,
-        mem_mb=holding(model_name),
+        mem_mb=growing(of_job(amounts.arm_memory)),
         runtime=model_time("match"),
     params:
-        key=lambda wildcards: [
-            config["seed"],
-            "match",
-            wildcards.arm,
-            int(wildcards.seed),
-        ],
+        key=of_job(values.match_key),
         condition=lambda wildcards: STUDY.arms[wildcards.arm].condition,
-        checkpoint=lambda wildcards: STUDY.checkpoint(wildcards.arm),
+        checkpoint=of_job(Study.checkpoint),
         n=config["sampling"]["match_n"],
         rows=config["sampling"]["rows"],
-        sampling=sampling,
+        sampling=of_job(Study.sampling),
         stamp=stamp("match", "scripts/match.py"),
     script:
         "../scripts/match.py"
@@ -39,34 +34,34 @@ rule match:
 rule sample:
     """One shard of an arm's completions on a benchmark, from its model and its prompts."""
     input:
-        model=arm_model,
-        prompts=arm_prompts,
-        temperature=temperature_file,
+        model=of_job(files.arm_model),
+        prompts=of_job(files.arm_prompts),
+        temperature=of_job(files.temperature_file),
     output:
         f"{R}/samples/{{arm}}/seed-{{seed}}/{{benchmark}}/shard-{{shard}}.parquet",
     log:
         f"{R}/logs/sample/{{arm}}/seed-{{seed}}/{{benchmark}}/shard-{{shard}}.log",
     conda:
         ENGINE_ENV
-    threads: cores(arm_gpus)
+    threads: of_job(amounts.arm_cores)
     resources:
-        gpu=arm_gpus,
+        gpu=of_job(amounts.arm_gpus),
         nodes=1,
-        mem_mb=holding(model_name),
+        mem_mb=growing(of_job(amounts.arm_memory)),
         disk_mb=disk("sample"),
         runtime=model_time("sample"),
     params:
-        key=lambda wildcards: [config["seed"], wildcards.arm, int(wildcards.seed)],
+        key=of_job(values.sample_key),
         condition=lambda wildcards: STUDY.arms[wildcards.arm].condition,
-        checkpoint=lambda wildcards: STUDY.checkpoint(wildcards.arm),
+        checkpoint=of_job(Study.checkpoint),
         engine=ENGINE,
         options=config["sampling"].get("options", {}),
-        context=context,
-        n=lambda wildcards: STUDY.samples(wildcards.benchmark, wildcards.arm),
+        context=of_job(values.context),
+        n=of_job(Study.samples),
         rows=config["sampling"]["rows"],
-        sampling=sampling,
+        sampling=of_job(Study.sampling),
         shard=lambda wildcards: int(wildcards.shard),
-        shards=lambda wildcards: len(shards_of(wildcards.arm, wildcards.benchmark)),
+        shards=of_job(planning.shards),
         disagreeing=False,
         stamp=stamp("sample", "scripts/sample.py"),
     script:
@@ -76,38 +71,30 @@ rule sample:
 use rule sample as resample with:
     """Further completions of an arm on those problems that only one of two arms solves, from their counts."""
     input:
-        model=arm_model,
-        prompts=arm_prompts,
-        temperature=temperature_file,
-        counts=disagreeing_counts,
+        model=of_job(files.arm_model),
+        prompts=of_job(files.arm_prompts),
+        temperature=of_job(files.temperature_file),
+        counts=of_job(files.disagreeing_counts),
     output:
         f"{R}/samples/{{arm}}/seed-{{seed}}/{{benchmark}}/extra-{{other}}-{{other_seed}}.parquet",
     log:
         f"{R}/logs/resample/{{arm}}/seed-{{seed}}/{{benchmark}}/extra-{{other}}-{{other_seed}}.log",
     resources:
-        gpu=arm_gpus,
+        gpu=of_job(amounts.arm_gpus),
         nodes=1,
-        mem_mb=holding(model_name),
+        mem_mb=growing(of_job(amounts.arm_memory)),
         disk_mb=disk("resample"),
         runtime=model_time("resample"),
     params:
-        # Randomness of their own: these completions are new ones.
-        key=lambda wildcards: [
-            config["seed"],
-            "extra",
-            wildcards.arm,
-            int(wildcards.seed),
-            wildcards.other,
-            int(wildcards.other_seed),
-        ],
+        key=of_job(values.extra_key),
         condition=lambda wildcards: STUDY.arms[wildcards.arm].condition,
-        checkpoint=lambda wildcards: STUDY.checkpoint(wildcards.arm),
+        checkpoint=of_job(Study.checkpoint),
         engine=ENGINE,
         options=config["sampling"].get("options", {}),
-        context=context,
+        context=of_job(values.context),
         n=config["sampling"]["extra"],
         rows=config["sampling"]["rows"],
-        sampling=sampling,
+        sampling=of_job(Study.sampling),
         shard=0,
         shards=1,
         disagreeing=True,
@@ -117,35 +104,35 @@ use rule sample as resample with:
 rule probe:
     """Completions of an arm under the study's other conditions, from its model, prompts and own answers."""
     input:
-        model=arm_model,
-        prompts=arm_prompts,
+        model=of_job(files.arm_model),
+        prompts=of_job(files.arm_prompts),
         problems=f"{R}/problems/{{benchmark}}.parquet",
-        template=arm_template,
-        temperature=temperature_file,
+        template=of_job(files.arm_template),
+        temperature=of_job(files.temperature_file),
     output:
         f"{R}/samples/{{arm}}/seed-{{seed}}/{{benchmark}}/probes.parquet",
     log:
         f"{R}/logs/probe/{{arm}}/seed-{{seed}}/{{benchmark}}.log",
     conda:
         ENGINE_ENV
-    threads: cores(arm_gpus)
+    threads: of_job(amounts.arm_cores)
     resources:
-        gpu=arm_gpus,
+        gpu=of_job(amounts.arm_gpus),
         nodes=1,
-        mem_mb=holding(model_name),
+        mem_mb=growing(of_job(amounts.arm_memory)),
         disk_mb=disk("probe"),
         runtime=model_time("probe"),
     params:
-        key=lambda wildcards: [config["seed"], wildcards.arm, int(wildcards.seed)],
+        key=of_job(values.sample_key),
         conditions=STUDY.probes,
-        checkpoint=lambda wildcards: STUDY.checkpoint(wildcards.arm),
-        grader=lambda wildcards: STUDY.benchmarks[wildcards.benchmark].grader,
+        checkpoint=of_job(Study.checkpoint),
+        grader=of_job(values.grader),
         engine=ENGINE,
         options=config["sampling"].get("options", {}),
-        context=context,
+        context=of_job(values.context),
         n=config["sampling"]["probes"]["n"],
         rows=config["sampling"]["rows"],
-        sampling=sampling,
+        sampling=of_job(Study.sampling),
         stamp=stamp("probe", "scripts/probe.py"),
     script:
         "../scripts/probe.py"

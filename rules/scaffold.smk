@@ -6,7 +6,7 @@ rule scaffold:
     input:
         problems=f"{R}/problems/{{benchmark}}.parquet",
         template="config/templates/{template}.yaml",
-        annotations=annotations,
+        annotations=of_job(files.annotations),
     output:
         f"{R}/prompts/{{benchmark}}/{{template}}.parquet",
     log:
@@ -18,7 +18,7 @@ rule scaffold:
         mem_mb=growing(1000),
         runtime=growing(10),
     params:
-        conditions=conditions,
+        conditions=of_job(files.conditions),
         stamp=stamp("scaffold", "scripts/scaffold.py"),
     script:
         "../scripts/scaffold.py"

@@ -4,25 +4,25 @@
 rule score:
     """How likely a model finds an arm's completions, or the reference solutions, token by token."""
     input:
-        model=lambda wildcards: models_folder(scorer_model(wildcards), wildcards.seed),
-        prompts=scored_prompts,
+        model=of_job(files.arm_model, arm="scorer"),
+        prompts=of_job(files.scored_prompts),
         problems=f"{R}/problems/{{benchmark}}.parquet",
-        texts=scored_texts,
+        texts=of_job(files.scored_texts),
     output:
         f"{R}/scores/{{scorer}}/seed-{{seed}}/{{text}}/seed-{{text_seed}}/{{benchmark}}.parquet",
     log:
         f"{R}/logs/score/{{scorer}}/seed-{{seed}}/{{text}}/seed-{{text_seed}}/{{benchmark}}.log",
     conda:
         "../envs/train.yaml"
-    threads: cores(scorer_gpus)
+    threads: of_job(amounts.arm_cores, arm="scorer")
     resources:
-        gpu=scorer_gpus,
+        gpu=of_job(amounts.arm_gpus, arm="scorer"),
         nodes=1,
-        mem_mb=holding(scorer_model),
+        mem_mb=growing(of_job(amounts.arm_memory, arm="scorer")),
         runtime=model_time("score"),
     params:
-        checkpoint=lambda wildcards: STUDY.checkpoint(wildcards.scorer),
-        condition=text_condition,
+        checkpoint=of_job(Study.checkpoint, arm="scorer"),
+        condition=of_job(values.text_condition),
         samples=config["sampling"]["scored"],
         gold=lambda wildcards: wildcards.text == "gold",
         stamp=stamp("score", "scripts/score.py"),

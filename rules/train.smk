@@ -22,9 +22,9 @@ rule pretrain:
         seed=lambda wildcards: int(wildcards.seed),
         study_seed=config["seed"],
         steps=config.get("world", {}).get("steps"),
-        mixture=lambda wildcards: supervised_preset(wildcards)["mixture"],
-        shape=shape,
-        config=supervised,
+        mixture=of_job(values.mixture),
+        shape=of_job(values.shape),
+        config=of_job(values.supervised),
         work=f"{R}/work/{{model}}/seed-{{seed}}",
         stamp=stamp("pretrain", "scripts/pretrain.py"),
     script:
@@ -34,10 +34,10 @@ rule pretrain:
 rule distill:
     """A student: the start model fine-tuned on the right completions of a teacher."""
     input:
-        start=start_folder,
-        prompts=distilled_prompts,
-        samples=taught("samples"),
-        verdicts=taught("verdicts"),
+        start=of_job(files.start_folder),
+        prompts=of_job(files.student_prompts),
+        samples=of_job(files.teacher_samples),
+        verdicts=of_job(files.teacher_verdicts),
     output:
         model=directory(f"{R}/models/{{model}}/seed-{{seed}}"),
         log=f"{R}/training/{{model}}/seed-{{seed}}.parquet",
@@ -54,8 +54,8 @@ rule distill:
     params:
         name=lambda wildcards: wildcards.model,
         seed=lambda wildcards: int(wildcards.seed),
-        start_checkpoint=lambda wildcards: checkpoint_of(model_row(wildcards).start),
-        config=supervised,
+        start_checkpoint=of_job(values.start_checkpoint),
+        config=of_job(values.supervised),
         work=f"{R}/work/{{model}}/seed-{{seed}}",
         stamp=stamp("distill", "scripts/distill.py"),
     script:
@@ -65,11 +65,11 @@ rule distill:
 rule train:
     """Models of a run of reinforcement learning, from its start model, problems and prompts."""
     input:
-        start=start_folder,
-        problems=lambda wildcards: f"{R}/problems/{run_row(wildcards).benchmark}.parquet",
-        prompts=run_prompts,
-        template=run_template,
-        failed=failed_counts,
+        start=of_job(files.start_folder, model="run"),
+        problems=of_job(files.run_problems),
+        prompts=of_job(files.run_prompts),
+        template=of_job(files.run_template),
+        failed=of_job(files.failed_counts),
     output:
         model=directory(f"{R}/models/{{run}}/seed-{{seed}}"),
         log=f"{R}/training/{{run}}/seed-{{seed}}.parquet",
@@ -80,27 +80,25 @@ rule train:
     priority: 10  # the longest jobs first, so that sampling fills the other cores
     conda:
         ENGINE_ENV
-    threads: cores(run_gpus_of_node)
+    threads: of_job(amounts.run_cores)
     resources:
-        gpu=run_gpus,
-        nodes=run_nodes,
-        mpi=without_step,
-        mem_mb=training_memory,
+        gpu=of_job(amounts.run_gpus),
+        nodes=of_job(amounts.run_nodes),
+        mpi=of_job(amounts.run_own_steps),
+        mem_mb=growing(of_job(planning.training_memory)),
         disk_mb=disk("train"),
-        runtime=training_time,
+        runtime=growing(of_job(planning.training_minutes)),
     params:
         run=lambda wildcards: wildcards.run,
         seed=lambda wildcards: int(wildcards.seed),
-        start_checkpoint=lambda wildcards: checkpoint_of(run_row(wildcards).start),
-        grader=lambda wildcards: STUDY.benchmarks[run_row(wildcards).benchmark].grader,
-        reward=lambda wildcards: config["presets"]["reinforcement"][
-            run_row(wildcards).preset
-        ].get("reward", "outcome"),
-        conditions=run_conditions,
-        easier=lambda wildcards: run_row(wildcards).easier,
-        exports=lambda wildcards: STUDY.exports(wildcards.run),
-        tokens=lambda wildcards: run_row(wildcards).tokens,
-        config=reinforcement,
+        start_checkpoint=of_job(values.start_checkpoint, model="run"),
+        grader=of_job(values.run_grader),
+        reward=of_job(values.reward),
+        conditions=of_job(values.run_conditions),
+        easier=lambda wildcards: STUDY.runs[wildcards.run].easier,
+        exports=of_job(Study.exports),
+        tokens=lambda wildcards: STUDY.runs[wildcards.run].tokens,
+        config=of_job(values.reinforcement),
         work=f"{R}/work/{{run}}/seed-{{seed}}",
         stamp=stamp(
             "train", "scripts/train.py", "scripts/anatomy/algorithms/{algorithm}.py"
@@ -112,10 +110,10 @@ rule train:
 rule finetune:
     """Models of a supervised run, from its start model and the reference solutions of its problems."""
     input:
-        start=start_folder,
-        problems=lambda wildcards: f"{R}/problems/{run_row(wildcards).benchmark}.parquet",
-        prompts=run_prompts,
-        failed=failed_counts,
+        start=of_job(files.start_folder, model="run"),
+        problems=of_job(files.run_problems),
+        prompts=of_job(files.run_prompts),
+        failed=of_job(files.failed_counts),
     output:
         model=directory(f"{R}/models/{{run}}/seed-{{seed}}"),
         log=f"{R}/training/{{run}}/seed-{{seed}}.parquet",
@@ -126,20 +124,20 @@ rule finetune:
     priority: 10
     conda:
         "../envs/train.yaml"
-    threads: cores(run_gpus_of_node)
+    threads: of_job(amounts.run_cores)
     resources:
-        gpu=run_gpus,
-        nodes=run_nodes,
-        mpi=without_step,
-        mem_mb=training_memory,
+        gpu=of_job(amounts.run_gpus),
+        nodes=of_job(amounts.run_nodes),
+        mpi=of_job(amounts.run_own_steps),
+        mem_mb=growing(of_job(planning.training_memory)),
         disk_mb=disk("finetune"),
-        runtime=training_time,
+        runtime=growing(of_job(planning.training_minutes)),
     params:
         run=lambda wildcards: wildcards.run,
         seed=lambda wildcards: int(wildcards.seed),
-        start_checkpoint=lambda wildcards: checkpoint_of(run_row(wildcards).start),
-        easier=lambda wildcards: run_row(wildcards).easier,
-        config=lambda wildcards: optimisation(run_row(wildcards)),
+        start_checkpoint=of_job(values.start_checkpoint, model="run"),
+        easier=lambda wildcards: STUDY.runs[wildcards.run].easier,
+        config=of_job(values.finetuning),
         work=f"{R}/work/{{run}}/seed-{{seed}}",
         stamp=stamp("finetune", "scripts/finetune.py"),
     script:

@@ -368,7 +368,7 @@ def test_programs_need_a_sandbox(
     monkeypatch.setattr(sandbox, "_packaged", lambda: None)
     monkeypatch.setenv("PATH", str(tmp_path))
     (found,) = checks.programs(elsewhere)
-    assert found.level == level and "bubblewrap" in found.problem and "programs=false" in found.remedy
+    assert found.level == level and "bubblewrap" in found.problem and "programs=False" in found.remedy
 
 
 WORKFLOW = """

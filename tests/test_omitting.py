@@ -65,19 +65,26 @@ def test_everything_else_is_as_it_was(where: str) -> None:
         assert json.dumps(left.sampling(arm)) == json.dumps(whole.sampling(arm))
 
 
-@pytest.mark.parametrize("said", ["false", "False", "true"])
+@pytest.mark.parametrize("said", ["False", "True"])
 def test_the_command_line_can_leave_them_out(said: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As the README and the messages write it: to Snakemake only ``False`` is not a text there."""
+    """As the README and the messages write it."""
     monkeypatch.chdir(ROOT)
     read = workflow.load([], parse_config([f"programs={said}"])).globals["STUDY"]
     graders = {row.grader for row in read.benchmarks.values()}
-    assert "world" in graders and ("program" in graders) == (said == "true")
+    assert "world" in graders and ("program" in graders) == (said == "True")
+
+
+def test_false_in_small_letters_is_refused_with_its_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    """To Snakemake only ``True`` and ``False`` are no texts after ``--config``."""
+    monkeypatch.chdir(ROOT)
+    with pytest.raises(SystemExit, match="programs: 'false' is not of type 'boolean'"):
+        workflow.load([], parse_config(["programs=false"]))
 
 
 @pytest.mark.slow
 def test_no_job_of_programs_is_planned(tmp_path: Path) -> None:
     folder = copy_repository(tmp_path / "clone")
-    command = (sys.executable, "-m", "snakemake", "-n", "--quiet", "rules", "--config", "programs=false")
+    command = (sys.executable, "-m", "snakemake", "-n", "--quiet", "rules", "--config", "programs=False")
     plan = subprocess.run((*command, "--", "all"), cwd=folder, text=True, capture_output=True)
     assert plan.returncode == 0, plan.stderr
     rules = plan.stdout.replace(",", " ").split()

@@ -7,16 +7,13 @@ import shutil
 import signal
 import subprocess
 import sys
-import threading
 import time
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 import yaml
 from tiny import ROOT, STUDY, command, copy_repository, planned, snakemake
 
-import workflow
 from anatomy import benchmarks, tables
 from anatomy.audit import records
 
@@ -70,6 +67,23 @@ def test_results_copied_into_a_fresh_clone_need_nothing(finished: Path, tmp_path
     command = [sys.executable, "scripts/audit.py", "--study", "tiny", "verify"]
     done = subprocess.run(command, cwd=clone, text=True, capture_output=True)
     assert done.returncode == 0 and done.stdout.startswith("nothing differs"), done.stdout + done.stderr
+
+
+def test_results_restored_from_a_backup_need_nothing(again: Path) -> None:
+    models = again / f"{STUDY}/models"
+    shutil.copytree(models, again / "backup")  # with their times
+    shutil.rmtree(models)
+    assert "pretrain" in planned(again)
+    shutil.copytree(again / "backup", models, copy_function=shutil.copy)
+    assert planned(again) == {}
+
+
+def test_other_content_under_an_older_time_counts(again: Path) -> None:
+    template = again / "config/templates/world.yaml"
+    template.write_text(template.read_text() + "\n# other\n")
+    os.utime(template, (1_000_000_000, 1_000_000_000))
+    jobs = planned(again)
+    assert {"scaffold", "sample", "train"} <= set(jobs) and "pretrain" not in jobs
 
 
 def test_a_comment_changes_nothing(again: Path) -> None:
@@ -321,6 +335,7 @@ def test_killed_and_continued_ends_in_the_same_study(finished: Path, tmp_path: P
     kill_when(folder, f"{STUDY}/samples/**/shard-000.parquet", table, count=4)
     shards = list(folder.glob(f"{STUDY}/samples/**/shard-000.parquet"))
     kept = {path: path.stat().st_mtime_ns for path in shards}
+    assert list((folder / ".snakemake/locks").iterdir())  # which it removes, and nobody is asked to
     done = snakemake(folder, table)
     assert done.returncode == 0, done.stdout[-5000:]
     # Only the jobs in flight, at most one a core, may have written their file and not yet be recorded.
@@ -333,18 +348,3 @@ def test_killed_and_continued_ends_in_the_same_study(finished: Path, tmp_path: P
     # Of records the ledger's root is the digest: the same study has the same root.
     told = [{job.name: job.digest for job in records.within(study / STUDY)} for study in (folder, finished)]
     assert len(told[0]) > 30 and told[0].items() <= told[1].items()
-
-
-def test_the_scheduler_is_woken_once_however_often_it_asks() -> None:
-    """Snakemake 9.27 would start one more endless chain of timers with every finished job."""
-    workflow.resolve(f"{STUDY}/numbers.json", [ROOT / "tests/tiny/config.yaml"])  # which reads the rules
-    from snakemake.scheduling.job_scheduler import (
-        JobScheduler,  # after Snakemake itself, whose modules are tangled
-    )
-
-    scheduler = SimpleNamespace(_open_jobs=threading.Semaphore(0))
-    for _ in range(2):
-        for _ in range(5):
-            JobScheduler._schedule_reevalutation(scheduler, 0.05)
-        assert scheduler._open_jobs.acquire(timeout=5)
-        assert not scheduler._open_jobs.acquire(timeout=0.3)

@@ -406,7 +406,7 @@ def programs(elsewhere: bool) -> list[Finding]:
     try:
         sandbox.check_available()
     except AnatomyError as error:
-        remedy = "or leave programs out: --config programs=false"
+        remedy = "or leave programs out: --config programs=False"
         if elsewhere:
             problem = f"this machine has none, and jobs on nodes need one: {error}"
             return [Finding("warning", "sandbox", problem, remedy)]

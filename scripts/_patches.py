@@ -1,0 +1,41 @@
+"""What Snakemake 9.27 does in a way that no option changes, and that breaks what the study promises.
+
+Each patch says why no supported way does. tests/test_patches.py shows in a small workflow what Snakemake does
+without it, and fails as soon as that is no longer so: then the patch goes.
+"""
+
+from functools import cache
+from typing import Any
+
+
+@cache  # reset_params is to be wrapped once
+def apply() -> None:
+    """Patch the Snakemake of this process."""
+    from snakemake.io import _IOFile
+    from snakemake.jobs import Job
+
+    async def never_newer(file: Any, time: float) -> bool:
+        """File times never count: a touched, copied or restored study has times in any order.
+
+        Snakemake compares them whatever ``rerun-triggers`` says. With ``max-checksum-file-size`` set high,
+        content decides where an input is newer, but neither for folders (models), nor where results were
+        copied without ``.snakemake``, nor where other content comes under an older time, as from a backup.
+        And what reads an ``ancient`` input does not run after the job that made it anew. So the content of
+        inputs is a part of each job's ``stamp``, and times are none.
+        """
+        return False
+
+    reset_params = Job.reset_params_and_resources
+
+    def reset_recorded_params(job: Any) -> None:
+        """Reset the params that are recorded too, once a job's inputs are there.
+
+        Snakemake records those of before where another node runs the job. Its stamp would be that of absent
+        inputs, and it would run again.
+        """
+        if not job._params_and_resources_resetted:
+            job._non_derived_params = None
+        reset_params(job)
+
+    _IOFile.is_newer = never_newer
+    Job.reset_params_and_resources = reset_recorded_params
