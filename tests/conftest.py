@@ -18,33 +18,27 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 # Tests run in several processes at once: each computes on one core, as jobs of the tiny study do.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+LONG = (
+    *("audit_attacks", "cluster", "vllm_rollouts", "distributed"),  # the first has the tiny study made
+    *("conda", "engines", "environments", "workflow", "audit_reproduce", "docs", "published"),
+    *("audit_site", "audit_export", "planning", "record", "volume", "hidden"),
+)
+"""Files of tests that take a minute and more, the longest first; but those that need the tiny study come when
+it is there.
+"""
+
 settings.register_profile("reproducible", deadline=None, derandomize=True)
 settings.load_profile("reproducible")
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Order files, which stay whole: the long ones first, so that no process is left with them at the end.
-
-    The very first one has the tiny study made; those that need it too come when it is there.
-    """
-    slow: set[Path] = set()
-    study: dict[Path, int] = {}
+    """Order files, which stay whole: the long ones first, so that no process is left with them at the end."""
     for item in items:
         for name in needs.of(item):
             item.add_marker(f"needs_{name}")  # so that -m can choose by it
-        if item.get_closest_marker("slow"):
-            slow.add(item.path)
-        fixtures = getattr(item, "fixturenames", ())
-        if "finished" in fixtures and "slurm" not in fixtures:
-            study.setdefault(item.path, len(study))
-
-    def rank(item: pytest.Item) -> int:
-        if item.path not in slow:
-            return 3
-        return 1 if item.path not in study else 2 if study[item.path] else 0
-
-    items.sort(key=rank)  # within each, as they came
+    places = {f"test_{name}.py": place for place, name in enumerate(LONG)}
+    items.sort(key=lambda item: places.get(item.path.name, len(places)))  # others as they came
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -301,6 +301,7 @@ list(annotate(problems, Endpoint(**settings), Path(cache), print))
 """
 
 
+@pytest.mark.slow
 def test_a_killed_run_goes_on_and_ends_in_the_same_rows(served: Served, tmp_path: Path) -> None:
     problems = [problem("delayed", f"killed {number}") for number in range(12)]
     texts = {p["text"] for p in problems}

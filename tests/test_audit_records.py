@@ -168,6 +168,7 @@ def test_versions_are_those_of_the_packages_that_the_code_imports(job: SimpleNam
     assert not any(name.startswith("snakemake") for name in packages)
 
 
+@pytest.mark.slow
 def test_versions_do_not_depend_on_what_a_process_has_loaded(tmp_path: Path) -> None:
     (tmp_path / "code.py").write_text("import yaml\n")
     asking = (
@@ -188,6 +189,7 @@ def test_versions_do_not_depend_on_what_a_process_has_loaded(tmp_path: Path) -> 
     assert said[0] == said[1] == f"{{'pyyaml': '{importlib.metadata.version('pyyaml')}'}}\n"
 
 
+@pytest.mark.slow
 def test_the_same_job_has_the_same_digest_whenever_and_wherever_it_runs(job: SimpleNamespace) -> None:
     first = record(job)
     time.sleep(0.01)

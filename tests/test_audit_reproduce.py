@@ -120,6 +120,7 @@ def small(made: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(made, tmp_path / "study"))
 
 
+@pytest.mark.slow
 def test_code_and_inputs_come_from_what_was_kept(small: Path, tmp_path: Path) -> None:
     work = tmp_path / "work"
     found = ran(Trail("small", small), PROMPTS, work)
@@ -145,6 +146,7 @@ def test_code_and_inputs_come_from_what_was_kept(small: Path, tmp_path: Path) ->
     assert kept.read_text().count("\n") == len(QUESTIONS)
 
 
+@pytest.mark.slow
 def test_a_job_run_again_leaves_the_same_record(small: Path, tmp_path: Path) -> None:
     assert ran(Trail("small", small), PROMPTS, tmp_path / "work").ok
     # The path of its input is another one there, and so are the digests that follow from it.
@@ -154,12 +156,14 @@ def test_a_job_run_again_leaves_the_same_record(small: Path, tmp_path: Path) -> 
     assert set(again["code"].values()) == set(first["code"].values())
 
 
+@pytest.mark.slow
 def test_a_commit_that_the_repository_does_not_have_is_said(small: Path, tmp_path: Path) -> None:
     shutil.rmtree(small / ".git")
     found = ran(Trail("small", small), PROBLEMS, tmp_path / "work")
     assert found.ok and "is not in this repository; its files are those that the study kept" in found.code[0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "inside", ["scripts/scaffold.py", "config/templates/world.yaml", "envs/requirements.txt"]
 )
@@ -228,6 +232,7 @@ def test_an_edited_record_and_one_that_is_gone_are_refused(small: Path, tmp_path
     assert not (tmp_path / "work").exists()
 
 
+@pytest.mark.slow
 def test_the_folder_must_be_empty_and_the_choices_known(small: Path, tmp_path: Path) -> None:
     trail, work = Trail("small", small), tmp_path / "work"
     work.mkdir()
@@ -247,6 +252,7 @@ def test_the_folder_must_be_empty_and_the_choices_known(small: Path, tmp_path: P
     assert ran(trail, PROBLEMS, work).ok
 
 
+@pytest.mark.slow
 def test_a_job_that_fails_stops_those_behind_it_and_shows_its_log(small: Path, tmp_path: Path) -> None:
     rewrite(small, PROBLEMS, lambda result: result["params"]["fields"].update(question="body"))
     digest = record(small, PROBLEMS).digest
@@ -262,6 +268,7 @@ def test_a_job_that_fails_stops_those_behind_it_and_shows_its_log(small: Path, t
     assert list(reproducing.lines(found))[-1] == "2 jobs: 1 failed, 1 not run. Not reproduced."
 
 
+@pytest.mark.slow
 def test_a_result_that_differs_is_told_and_those_behind_it_run_on_it(small: Path, tmp_path: Path) -> None:
     """The record of another question: what is made from it differs, and so does what follows."""
     rewrite(small, PROBLEMS, lambda result: result["params"]["fields"].update(question="a"))
@@ -276,6 +283,7 @@ def test_a_result_that_differs_is_told_and_those_behind_it_run_on_it(small: Path
 # The environment ----------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_another_environment_is_refused_with_its_differences_or_told(small: Path, tmp_path: Path) -> None:
     packages = record(small, PROBLEMS).result["environment"]["packages"]
     other = dict.fromkeys(list(packages)[:4], "0.0.1")
@@ -330,6 +338,7 @@ def wheels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_an_environment_is_built_from_a_lock_and_the_recorded_torch(wheels: Path, tmp_path: Path) -> None:
     lock = tmp_path / "lock.txt"
     lock.write_text(wheel(wheels, "recorded", "1.2"))
@@ -340,6 +349,7 @@ def test_an_environment_is_built_from_a_lock_and_the_recorded_torch(wheels: Path
     assert done.stdout.split() == ["1.2", "2.0+cpu"]
 
 
+@pytest.mark.slow
 def test_an_environment_that_cannot_be_built_as_recorded_is_refused(
     small: Path, wheels: Path, tmp_path: Path
 ) -> None:

@@ -56,6 +56,7 @@ KINDS = (
 # Without a browser ------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @given(st.lists(st.tuples(st.integers(0, 14), st.integers(0, 14)), max_size=40))
 def test_boxes_of_a_picture_stand_apart_and_arrows_lead_down(pairs: list[tuple[int, int]]) -> None:
     arrows = tuple(sorted({(min(pair), max(pair)) for pair in pairs if pair[0] != pair[1]}))

@@ -53,6 +53,7 @@ def test_problems_may_differ_in_n() -> None:
     assert np.concatenate(betabinomial.fit(counts.n, counts.c)) == pytest.approx(searched(counts), rel=1e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", CASES)
 def test_fits_of_draws(case: tuple[float, float, int, int]) -> None:
     counts = drawn(*case)
@@ -118,6 +119,7 @@ def test_split() -> None:
     assert third == pytest.approx([3 / 14, 8 / 14, 3 / 14], abs=0.03)  # C(4, i) C(4, 2 - i) / C(8, 2)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("shape", "zero"), [((0.4, 1.2), 0.0), ((0.15, 0.5), 0.0), ((0.4, 1.2), 0.4)])
 def test_forecasts_cover(shape: tuple[float, float], zero: float) -> None:
     """Expected pass@k of a right model is covered; a wrong one, with hopeless problems, is found out."""

@@ -372,6 +372,7 @@ def numbers(text: str) -> set[Fraction]:
     }
 
 
+@pytest.mark.slow
 def test_gsm8k_counts() -> None:
     found = [annotation for *_, annotation in gsm8k()]
     assert len(found) == 1_319

@@ -212,6 +212,7 @@ def simulated(kind: str, shared: float = 0.0) -> dict[str, list[str]]:
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shared", [0.0, 0.7])
 def test_a_family_of_borderline_claims_seldom_has_a_wrong_verdict(shared: float) -> None:
     found = simulated("border", shared)
@@ -221,6 +222,7 @@ def test_a_family_of_borderline_claims_seldom_has_a_wrong_verdict(shared: float)
         assert np.mean(wrong) >= 0.005  # the test can fail: it does decide at times
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("kind", "right"), [("true", "supported"), ("false", "contradicted")])
 def test_clear_claims_are_called_rightly(kind: str, right: str) -> None:
     for verdicts in simulated(kind).values():
@@ -228,6 +230,7 @@ def test_clear_claims_are_called_rightly(kind: str, right: str) -> None:
         assert {*verdicts} <= {right, "undecided"}
 
 
+@pytest.mark.slow
 def test_intervals_over_seeds_and_problems_keep_the_level() -> None:
     """Intervals as the study's own are: t over 60 problems and 3 training seeds, no effect on average."""
     draw = generator("claims", "crossed")
@@ -416,6 +419,7 @@ def test_a_claim_that_cannot_be_tested_says_why(tmp_path: Path) -> None:
     assert numbers["claims/C2/toy/all/reason"]["text"] == "no world"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shift", [-1.0, 0.0, 1.0])
 @pytest.mark.parametrize("share", ["all", "most", "any"])
 @pytest.mark.parametrize("expected", ["above", "within"])
@@ -508,6 +512,7 @@ STUDIES = {
 ALL = [f"C{number}" for number in range(1, 15)] + [f"S{number}" for number in range(1, 7)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", STUDIES)
 def test_claims_are_valid(name: str) -> None:
     schema = json.loads((ROOT / "config" / "schemas" / "claims.schema.json").read_text(encoding="utf-8"))
@@ -537,6 +542,7 @@ def test_every_claim_of_the_papers_is_there() -> None:
         assert counters == {"C2", "C9-last"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", STUDIES)
 def test_tables_cover_what_claims_are_about(name: str) -> None:
     artifacts = studied(*STUDIES[name])

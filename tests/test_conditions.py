@@ -216,6 +216,7 @@ TIMES = 1000
 """Simulations; the error of a coverage is 0.007."""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("accuracy", [0.05, 0.5])
 @pytest.mark.parametrize("problems", [20, 60])
 @pytest.mark.parametrize("seeds", [1, 3])
@@ -223,12 +224,14 @@ def test_changes_cover(problems: int, seeds: int, accuracy: float) -> None:
     assert 0.93 <= change_coverage(problems, seeds, accuracy, 0.0, TIMES) <= 0.985
 
 
+@pytest.mark.slow
 def test_changes_of_seeds_that_differ_much_cover_too_seldom() -> None:
     assert 0.88 <= change_coverage(60, 3, 0.05, 0.3, TIMES) <= 0.935
     assert 0.87 <= change_coverage(60, 3, 0.2, 1.0, TIMES) <= 0.93
     assert 0.93 <= change_coverage(60, 3, 0.5, 0.3, TIMES) <= 0.97
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("problems", [20, 60])
 @pytest.mark.parametrize("spread", [0.0, 0.3])
 def test_contrasts_of_three_seeds_and_one_cover(problems: int, spread: float) -> None:

@@ -121,6 +121,7 @@ def test_numbers_and_lists_in_cells(project: Project) -> None:
     assert study.tests_of("new-arm") == ["hard", "easy"]
 
 
+@pytest.mark.slow
 def test_steps_and_checkpoints(project: Project) -> None:
     project.add("runs", "grpo", run="new", checkpoints="4,2", steps="10", tokens="5000")
     for step, benchmark in (("last", "easy"), ("2", "easy"), ("10", "hard"), ("tokens", "easy")):
@@ -336,6 +337,7 @@ def test_rows_of_other_studies_are_left_out(project: Project) -> None:
     assert "elsewhere" not in project.load().arms and "both" in project.load().arms
 
 
+@pytest.mark.slow
 def test_a_new_arm_run_and_benchmark_are_a_line_each(project: Project) -> None:
     project.add("runs", "grpo", run="grpo-long", steps="500", checkpoints="-")
     project.add("arms", "grpo", arm="longer", model="grpo-long")
@@ -489,6 +491,7 @@ def test_a_line_that_is_too_long(project: Project, sheet: str) -> None:
     project.refused(project.path(sheet).name, f"line {len(rows)}")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sheet", SHEETS)
 def test_a_name_that_stands_twice(project: Project, sheet: str) -> None:
     rows = project.rows(sheet)
@@ -502,6 +505,7 @@ def test_a_sheet_that_is_not_text(project: Project) -> None:
     project.refused("runs.tsv")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("sheet", "name", "column", "cell", "parts"),
     [
@@ -526,6 +530,7 @@ def test_a_cell_of_the_wrong_type_or_value(
     project.refused(f"{project.path(sheet).name}, line {line}, column {column}", *parts)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("sheet", "name", "column", "cell", "parts"),
     [
@@ -593,6 +598,7 @@ def test_an_unknown_name(
     project.refused("arms.tsv" if parts[0].startswith("arm ") else project.path(sheet).name, *parts)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("temperature", "benchmarks", "parts"),
     [
@@ -617,6 +623,7 @@ def test_a_temperature_that_cannot_be(
     project.refused("arms.tsv, arm new", *parts)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("cells", "preset", "parts"),
     [
@@ -708,6 +715,7 @@ def test_missing_artifacts(project: Project) -> None:
     project.refused("artifacts.yaml", "No such file")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("change", "parts"),
     [
@@ -831,6 +839,7 @@ def told(claims: Any) -> Any:
     return next(iter(claims["S1"]["evidence"].values()))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("change", "parts"),
     [

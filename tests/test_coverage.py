@@ -108,6 +108,7 @@ def test_impossible_shares_are_refused(hits: list[float]) -> None:
         coverage.share(np.array(hits), np.ones(2))
 
 
+@pytest.mark.slow
 @settings(max_examples=40, deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3)), min_size=1, max_size=40))
 def test_a_share_lies_in_its_interval_and_its_complement_in_the_complement(
@@ -305,6 +306,7 @@ def test_mcnemar_of_published_tables(base_only: int, arm_only: int, p: float) ->
     assert round(found, 4 if p < 0.01 else 3) == p
 
 
+@pytest.mark.slow
 def test_mcnemar_is_wrong_no_more_often_than_its_level() -> None:
     """Exactly: the number of disagreements is binomial, and either model is as likely in each."""
     shares = np.array([0.05, 0.2, 0.6])
@@ -545,6 +547,7 @@ TABLES: Mapping[str, tuple[Callable[[Inputs], Rows], list[str], int]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", TABLES)
 def test_tables_have_their_columns_and_rows_and_the_same_numbers_again(name: str) -> None:
     rows, columns, length = TABLES[name]

@@ -84,6 +84,7 @@ def forward(model: PreTrainedModel, ids: Sequence[int]) -> torch.Tensor:
 # The distribution ---------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_greedy_decoding_is_that_of_generate(model: PreTrainedModel) -> None:
     found = sampled(model, group=2, sampling=Sampling(temperature=0, max_new_tokens=40))
     seen = set()
@@ -100,6 +101,7 @@ def test_greedy_decoding_is_that_of_generate(model: PreTrainedModel) -> None:
     assert len(seen) > 2  # the prompts matter
 
 
+@pytest.mark.slow
 def test_logprobs_are_those_of_a_plain_forward_pass(model: PreTrainedModel) -> None:
     for sampling in (Sampling(1.0, 1.0, 40), Sampling(0.6, 0.9, 40)):
         found = sampled(model, sampling=sampling)
@@ -112,6 +114,7 @@ def test_logprobs_are_those_of_a_plain_forward_pass(model: PreTrainedModel) -> N
                 assert np.abs(found.logprobs[row, sample, :length] - expected).max() < 1e-4
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sampling", [Sampling(1.0, 1.0, 2), Sampling(0.6, 1.0, 2), Sampling(1.2, 0.7, 2)])
 def test_the_distribution_of_two_tokens_is_the_models(sampling: Sampling) -> None:
     words, count = 6, 30_000
@@ -165,6 +168,7 @@ def test_rows_that_end_leave_padding_behind(model: PreTrainedModel) -> None:
         assert (found.logprobs[index][length:] == 0).all() and (found.logprobs[index][:length] < 0).all()
 
 
+@pytest.mark.slow
 def test_rows_that_end_change_nothing_for_the_others(model: PreTrainedModel) -> None:
     together = sampled(model)
     noise = uniforms(len(PROMPTS), 16, 40)
@@ -259,6 +263,7 @@ def test_shards_hold_every_chunk_once() -> None:
     assert [len(chunk) for chunk in engine.chunked(ASKED, 100, 24)] == [1] * 11
 
 
+@pytest.mark.slow
 def test_shards_do_not_change_a_completion(sampler: TransformersEngine) -> None:
     whole = table(sampler)
     assert len(whole) == 8 * len(ASKED)
@@ -266,6 +271,7 @@ def test_shards_do_not_change_a_completion(sampler: TransformersEngine) -> None:
         assert table(sampler, shards=shards) == whole
 
 
+@pytest.mark.slow
 def test_neither_do_chunks_but_for_rounding(sampler: TransformersEngine) -> None:
     whole, other = table(sampler), table(sampler, rows=8)
     for name, completion in whole.items():

@@ -318,6 +318,7 @@ def test_fine_tuning_in_two_processes_is_as_in_one(
     assert distance(weights(tmp_path), weights(trained.folder / f"tuned-{sharding}")) < 1e-4 < 5e-3 < moved
 
 
+@pytest.mark.slow
 def test_models_are_kept_in_the_type_that_was_asked_for(start: Path, tmp_path: Path) -> None:
     settings = config("grpo", {"processes": 1, "dtype": "bfloat16"}, steps=2)
     train(arguments(start, tmp_path / "half", settings), print)
@@ -346,6 +347,7 @@ def asked_to_end_at(step: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(training.Checkpoints, "on_step_end", on_step_end)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("algorithm", ["grpo", "ppo"])
 def test_reinforcement_that_is_asked_to_end_saves_and_goes_on(
     algorithm: str, start: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -367,6 +369,7 @@ def test_reinforcement_that_is_asked_to_end_saves_and_goes_on(
     assert distance(weights(tmp_path / "whole", 8), weights(tmp_path / "ended", 8)) == 0
 
 
+@pytest.mark.slow
 def test_a_training_that_is_done_does_not_end_by_a_signal(
     start: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -375,6 +378,7 @@ def test_a_training_that_is_done_does_not_end_by_a_signal(
     assert weights(tmp_path)
 
 
+@pytest.mark.slow
 def test_fine_tuning_that_is_asked_to_end_saves_and_goes_on(
     start: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

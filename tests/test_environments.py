@@ -212,6 +212,7 @@ def test_rules_and_environments_belong_together() -> None:
     assert all(scripts for _, _, scripts in RULES)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("rule", "path", "scripts"), RULES, ids=[f"{rule}-{path.stem}" for rule, path, _ in RULES]
 )

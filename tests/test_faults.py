@@ -24,6 +24,7 @@ def test_there_are_thirty_faults_of_different_names() -> None:
     assert all(fault.harm.endswith(".") for fault in FAULTS)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.id)
 def test_a_fault_can_be_tried(fault: Fault) -> None:
     text = (ROOT / faults.LIBRARY / fault.file).read_text(encoding="utf-8")

@@ -50,6 +50,7 @@ def run(*arguments: str | Path, stdin: bytes | None = None) -> subprocess.Comple
     return subprocess.run(command, input=stdin, capture_output=True, check=False)
 
 
+@pytest.mark.slow
 def test_lines_are_repeated_in_order_with_verdicts(tmp_path: Path) -> None:
     source, out = tmp_path / "in.jsonl", tmp_path / "new/out.jsonl"
     source.write_bytes(text(LINES))
@@ -92,6 +93,7 @@ def test_a_pipe_gives_the_same(tmp_path: Path) -> None:
     assert out.read_bytes() == done.stdout
 
 
+@pytest.mark.slow
 def test_tags_are_the_templates(tmp_path: Path) -> None:
     line = {"answer": "2", "completion": r"<think> \boxed{2} </think> <answer> two </answer>"}
     for tags, verdict in (
@@ -133,6 +135,7 @@ def test_bad_lines_are_told_by_number_and_do_not_stop_the_rest() -> None:
     assert told[-1] == f"{len(bad)} bad lines, left out"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

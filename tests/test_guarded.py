@@ -29,6 +29,7 @@ def evaluated(texts: list[str], **options: object) -> list[object]:
         return list(guard.map((text,) for text in texts))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("workers", [1, 3])
 @pytest.mark.parametrize("items", [0, 1, 17, 500])
 def test_results_come_in_order(workers: int, items: int) -> None:
@@ -38,6 +39,7 @@ def test_results_come_in_order(workers: int, items: int) -> None:
         assert guard.replaced == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "harm",
     [
@@ -63,6 +65,7 @@ def test_waiting_is_no_computing_but_silence_ends() -> None:
     assert evaluated(["1", f"{TIME}.sleep(1e6)", "2"], wall=3.0, on_timeout="lost") == [1, "lost", 2]
 
 
+@pytest.mark.slow
 def test_each_item_has_its_own_time() -> None:
     late = f"lambda: {TIME}.process_time() - start > 0.3"
     spin = f"[start for start in [{TIME}.process_time()] for _ in iter({late}, True)][:0]"

@@ -50,6 +50,7 @@ def hide(tools: Iterable[str], folder: Path) -> dict[str, str]:
     return environment
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("tools", [(name,) for name in COMMANDS] + [tuple(COMMANDS)], ids="-".join)
 def test_what_needs_a_hidden_tool_is_skipped_and_nothing_fails(
     tools: tuple[str, ...], tmp_path: Path

@@ -146,6 +146,7 @@ def test_a_cut_connection_is_gone_on_with(served: Hub, tmp_path: Path) -> None:
     assert served.sent[WEIGHTS] == LARGE + (1 << 20)
 
 
+@pytest.mark.slow
 def test_a_killed_download_fetches_nothing_again(served: Hub, tmp_path: Path) -> None:
     content = big(served, tmp_path / "big")
     repo = served.repos[f"models/{MODEL}"]
@@ -170,6 +171,7 @@ def test_a_killed_download_fetches_nothing_again(served: Hub, tmp_path: Path) ->
     assert served.sent == {WEIGHTS: LARGE, "config.json": 2}
 
 
+@pytest.mark.slow
 def test_a_finished_file_is_not_fetched_again_and_another_revision_starts_anew(
     served: Hub, tmp_path: Path
 ) -> None:
@@ -484,6 +486,7 @@ def test_pin_leaves_the_sheet_where_one_id_is_unknown(served: Hub, tmp_path: Pat
         pin(path, "model", silent)
 
 
+@pytest.mark.slow
 def test_the_command_pins_both_sheets_and_refuses_without_a_hub(served: Hub, tmp_path: Path) -> None:
     sheets = {name: tmp_path / f"{name}.tsv" for name in ("models", "benchmarks")}
     sheets["models"].write_bytes(SHEET)

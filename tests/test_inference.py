@@ -100,6 +100,7 @@ def test_sign_flips_hold_their_level() -> None:
 # Holm ---------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_holm() -> None:
     assert inference.holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
     found = inference.holm([0.01, math.nan, 0.04])
@@ -159,6 +160,7 @@ RATIOS = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("ratio", RATIOS)
 def test_crossed_intervals_cover(ratio: tuple[float, float, float]) -> None:
     # Error of the coverage: 0.005.
@@ -212,6 +214,7 @@ def test_equivalence_refuses() -> None:
         inference.equivalence([ten], 0.1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seeds", [(0.0, 0.0), (0.02, 0.02), (0.5, 0.5), (0.5, 0.0)])
 def test_equivalence_holds_its_level(seeds: tuple[float, float]) -> None:
     # The true difference is the margin. Errors: 0.006 of the level, 0.006 of the coverage.
@@ -249,6 +252,7 @@ def test_ratio() -> None:
         inference.ratio([1, 2], [1, 0], rng(), 10)
 
 
+@pytest.mark.slow
 def test_ratios_cover() -> None:
     draw, covered = rng(11), 0
     for _ in range(1000):  # error 0.007

@@ -384,6 +384,7 @@ def test_contrasts_cover_their_truth() -> None:
         assert 0.92 <= np.mean((low <= truth) & (truth <= high)) <= 0.98, measure
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("measure", likelihood.CONTRASTS)
 def test_equal_texts_differ_no_more_often_than_the_level(measure: str) -> None:
     """1,000 studies, all the same texts: at most 5%, within two Monte-Carlo standard errors of 0.007."""
@@ -394,6 +395,7 @@ def test_equal_texts_differ_no_more_often_than_the_level(measure: str) -> None:
     assert 0.02 < np.mean((low > 0) | (high < 0)) <= 0.05 + 2 * 0.007
 
 
+@pytest.mark.slow
 def test_matching_removes_what_length_alone_does() -> None:
     """Each token is as likely at each length in both texts, but one text is shorter."""
     rng = np.random.default_rng(14)

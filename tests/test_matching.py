@@ -209,6 +209,7 @@ def sampled(engine: TransformersEngine, temperature: float, n: int, seed: str) -
     return mean_entropy([pd.DataFrame(count(samples, verdicts, n))])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("temperature", [0.6, 1.4])
 def test_a_models_entropy_is_matched(engine: TransformersEngine, temperature: float) -> None:
     target = sampled(engine, temperature, 64, "other")

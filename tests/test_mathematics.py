@@ -65,6 +65,7 @@ def first_principles(text: str) -> str | None:
     return None
 
 
+@pytest.mark.slow
 @given(st.lists(st.sampled_from(["\\boxed{", "\\boxed", "{", "}", "\\", "\\}", "a", " "]), max_size=14))
 @settings(max_examples=500, deadline=None)
 def test_last_boxed_is_that_of_the_definition(parts: list[str]) -> None:
@@ -304,6 +305,7 @@ def golds(gold: str | tuple[str, ...]) -> tuple[str, ...]:
     return (gold,) if isinstance(gold, str) else gold
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("gold", "answer", "expected"), SAME)
 def test_verdicts(gold: str | tuple[str, ...], answer: str, expected: str) -> None:
     assert compare(golds(gold), answer) == expected
@@ -357,6 +359,7 @@ DISAGREEMENTS = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("gold", "answer", "plain", "ours", "why"), DISAGREEMENTS)
 def test_disagreements_with_plain_math_verify(
     gold: str | tuple[str, ...], answer: str, plain: str, ours: str, why: str
@@ -412,6 +415,7 @@ def test_the_same_answer_is_compared_once() -> None:
 # The published sets -------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", COUNTS)
 def test_every_published_answer_is_right(name: str) -> None:
     for problem in problems(name):
@@ -575,6 +579,7 @@ SLOW = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", HOSTILE)
 def test_hostile_text_gets_a_verdict(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]

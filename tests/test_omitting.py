@@ -65,6 +65,7 @@ def test_everything_else_is_as_it_was(where: str) -> None:
         assert json.dumps(left.sampling(arm)) == json.dumps(whole.sampling(arm))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("said", ["False", "True"])
 def test_the_command_line_can_leave_them_out(said: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """As the README and the messages write it."""

@@ -217,6 +217,7 @@ def slip(of: Study, identity: str) -> str | None:
     return f"no such {wrong[0]}" if wrong else None
 
 
+@pytest.mark.slow
 def test_every_id_is_one_of_the_study(printed: Printed) -> None:
     of, _, _, asked = printed
     optional = () if of.name == "embedded" else ("no such",)  # the tiny study has less
@@ -330,6 +331,7 @@ def test_programs_and_the_record_go_with_their_numbers(printed: Printed, texts: 
     assert letters("What do the papers' own numbers say") not in rest
 
 
+@pytest.mark.slow
 def test_a_number_that_is_not_there_is_a_dash(printed: Printed) -> None:
     _, press, numbers, _ = printed
     at = "unseen/base/0/hard/answer/estimate"

@@ -56,6 +56,7 @@ def test_pass_at_k_is_exact(case: tuple[int, int, int]) -> None:
     assert float(passk.pass_at_k(*case)) == pytest.approx(float(exact(*case)), rel=1e-9, abs=0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n", [1024, 10_000, 100_000])
 def test_pass_at_k_is_exact_for_many_completions(n: int) -> None:
     for c, k in itertools.product((1, 2, 7, n // 50, n // 3), (1, 2, 3, 16, 256, n // 2, n - 1, n)):
@@ -72,6 +73,7 @@ def test_pass_at_k_never_overflows() -> None:
     assert (found[0] == 0).all() and (found[1:, -1] == 1).all()
 
 
+@pytest.mark.slow
 @given(st.integers(2, 400), st.data())
 def test_monotone_and_concave_in_k(n: int, data: st.DataObject) -> None:
     c = data.draw(st.integers(0, n))
@@ -83,6 +85,7 @@ def test_monotone_and_concave_in_k(n: int, data: st.DataObject) -> None:
     assert (more >= curve - 1e-13).all()
 
 
+@pytest.mark.slow
 @given(st.lists(st.integers(0, 37), min_size=1, max_size=20))
 def test_pass_at_1_is_mean_accuracy(c: list[int]) -> None:
     assert float(passk.pass_at_k(37, c, 1).mean()) == pytest.approx(sum(c) / (37 * len(c)), abs=1e-15)

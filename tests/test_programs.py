@@ -78,6 +78,7 @@ def solution(row: Mapping[str, Any]) -> str:
 # Files ------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @needs_sandbox
 @pytest.mark.parametrize("name", FILES)
 def test_every_canonical_solution_passes_and_a_wrong_program_fails(name: str, tmp_path: Path) -> None:
@@ -534,6 +535,7 @@ def test_other_styles_are_refused() -> None:
         extract(FENCED, style="boxed")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "text",
     [
@@ -705,6 +707,7 @@ def test_printed_text_of_livecodebench(found: str, expected: str, alike: bool) -
     assert right(tests, "", found, expected) is alike
 
 
+@pytest.mark.slow
 def test_no_output_that_a_program_can_make_breaks_the_comparison() -> None:
     deep: Any = []
     for _ in range(100_000):
@@ -746,12 +749,14 @@ def test_a_program_is_not_told_what_is_expected_of_it(
     assert b"kept from it" not in sandbox._payload(made, programs.LIMITS[kind])
 
 
+@pytest.mark.slow
 @needs_sandbox
 @pytest.mark.parametrize("verdict", ENDINGS)
 def test_every_verdict_arises(verdict: str) -> None:
     assert verdicts(DOUBLE, [ENDINGS[verdict]]) == [verdict]
 
 
+@pytest.mark.slow
 @needs_sandbox
 @pytest.mark.parametrize(
     ("source", "verdict"),
@@ -934,6 +939,7 @@ ALTERED: Mapping[str, tuple[str, str]] = {
 }
 
 
+@pytest.mark.slow
 @needs_sandbox
 @pytest.mark.parametrize("name", FILES)
 def test_verdicts_are_those_of_assertions_run_directly(name: str) -> None:

@@ -71,6 +71,7 @@ def test_a_script_reaches_what_it_imports_and_what_that_imports(scripts: Path) -
     assert reached(scripts / "four.py") == {"four", "tables", "errors", "rng"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("old", "new"),
     [
@@ -89,6 +90,7 @@ def test_comments_docstrings_and_layout_change_nothing(scripts: Path, edit: Edit
     assert digest(scripts / "world.py") == before
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "old", "new"),
     [
@@ -315,6 +317,7 @@ def asked(script: Path, *known: Path) -> Any:
     return json.loads(done.stdout)
 
 
+@pytest.mark.slow
 def test_what_is_known_of_sources_changes_nothing_but_the_time(tmp_path: Path) -> None:
     script, known = tmp_path / "some.py", tmp_path / "known.json"
     script.write_text("import numpy as np\nfrom anatomy import passk\n\nprint(passk, np)\n")
@@ -328,6 +331,7 @@ def test_what_is_known_of_sources_changes_nothing_but_the_time(tmp_path: Path) -
     assert ["scipy", [], True] in changed[1] and ["numpy", [], True] in changed[1]  # which passk imports
 
 
+@pytest.mark.slow
 def test_a_broken_file_of_what_is_known_is_done_without(tmp_path: Path) -> None:
     script, known = tmp_path / "some.py", tmp_path / "known.json"
     script.write_text("import numpy\n")

@@ -176,6 +176,7 @@ def test_the_widest_interval_holds_that_of_every_pairing() -> None:
         assert low - 1e-9 <= paired.low and paired.high <= high + 1e-9
 
 
+@pytest.mark.slow
 def test_intervals_hold_their_level_for_any_pairing() -> None:
     """Simulated: partial scores of two models, opposed, alike and independent, means 0.66 and 0.5."""
     rng = np.random.default_rng(4)
@@ -273,6 +274,7 @@ def test_which_curves_cannot_come_from_the_estimator(made: Callable[[str], pd.Da
     assert counts.loc["one set of counts for both", "failed"] == 0
 
 
+@pytest.mark.slow
 def test_coverage_tables_have_the_known_p(made: Callable[[str], pd.DataFrame]) -> None:
     table = made("published_coverage").set_index(["place", "benchmark"])
     assert table["p"].round(4).to_dict() == {
@@ -373,6 +375,7 @@ OVERLAY = {
 }
 
 
+@pytest.mark.slow
 def test_an_overlay_takes_the_published_curves_of_its_arms(
     made: Callable[[str], pd.DataFrame], tmp_path: Path
 ) -> None:
@@ -388,6 +391,7 @@ def test_an_overlay_takes_the_published_curves_of_its_arms(
         overlay.read(OVERLAY | {"arms": {"grpo": "PPO"}}, [str(path)], ["k"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("study", ["embedded", "published"])
 def test_every_overlay_finds_its_numbers(
     study: str, made: Callable[[str], pd.DataFrame], tmp_path: Path
@@ -451,6 +455,7 @@ def test_the_record_needs_nothing_but_itself(tmp_path: Path) -> None:
     assert "MathVision" in (folder / "figures/embedded/published_failures.svg").read_text()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("on", [True, False])
 def test_a_figure_needs_the_record_where_the_overlay_is_on(on: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(ROOT)

@@ -100,6 +100,7 @@ def test_no_update_where_all_rewards_are_equal(algorithm: str, start: Path, tmp_
     assert moved < (0.1 if learns_values(algorithm) else 1e-5)
 
 
+@pytest.mark.slow
 def test_advantages_of_grpo_are_trls_own(
     start: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -168,6 +169,7 @@ def test_a_value_is_of_the_state_before_its_token(start: Path) -> None:
     assert abs(float(first[3] - second[3])) > 1e-3 and float(first.std()) > 1e-3
 
 
+@pytest.mark.slow
 def test_dapo_draws_groups_without_signal_anew(start: Path, tmp_path: Path) -> None:
     """Half of the problems are never solved: without refills half of the groups teach nothing."""
 
@@ -185,6 +187,7 @@ def test_dapo_draws_groups_without_signal_anew(start: Path, tmp_path: Path) -> N
     assert none > 0.2 and some < none / 2 and more > tokens
 
 
+@pytest.mark.slow
 def test_remax_counts_its_greedy_responses(start: Path, tmp_path: Path) -> None:
     (with_greedy,) = train(start, tmp_path / "a", config("remax"))
     (without,) = train(start, tmp_path / "b", config("rloo"))
@@ -192,6 +195,7 @@ def test_remax_counts_its_greedy_responses(start: Path, tmp_path: Path) -> None:
     assert with_greedy["reward"] == without["reward"]  # the same rollouts
 
 
+@pytest.mark.slow
 def test_overlong_responses_are_penalised(start: Path, tmp_path: Path) -> None:
     (row,) = train(start, tmp_path, config("dapo", refills=0), lambda *_: 0.0)
     assert row["reward"] < 0
@@ -225,6 +229,7 @@ def test_a_killed_run_ends_in_the_same_weights(algorithm: str, start: Path, tmp_
     assert [row["generated"] for row in resumed] == [row["generated"] for row in whole]
 
 
+@pytest.mark.slow
 def test_a_model_is_kept_at_a_number_of_tokens(start: Path, tmp_path: Path) -> None:
     log = train(start, tmp_path, config("grpo", steps=4), tokens=500)
     reached = next(row["step"] for row in log if row["generated"] >= 500)
@@ -233,6 +238,7 @@ def test_a_model_is_kept_at_a_number_of_tokens(start: Path, tmp_path: Path) -> N
     assert kept.exists() and kept.read_text() != (tmp_path / "o/step-4" / MANIFEST).read_text()
 
 
+@pytest.mark.slow
 def test_a_number_of_tokens_that_is_not_reached_is_a_message(start: Path, tmp_path: Path) -> None:
     with pytest.raises(AnatomyError, match="before the 1,000,000 at which a model was to be kept"):
         train(start, tmp_path, config("grpo"), tokens=1_000_000)
@@ -268,6 +274,7 @@ def test_kl_of_a_model_to_itself_is_zero_and_to_another_positive() -> None:
     assert rl_rollouts.kl(model, prompts, completions, halved, 0) == pytest.approx(1 - np.log(2), abs=1e-5)
 
 
+@pytest.mark.slow
 def test_the_rollouts_own_logprobs_are_what_trl_would_compute(
     start: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -180,6 +180,7 @@ PLAIN: Any = (
 )
 
 
+@pytest.mark.slow
 @given(PLAIN)
 def test_the_encoding_keeps_values_and_types(data: Any) -> None:
     back = decode(encode(data, 1 << 20))
@@ -386,6 +387,7 @@ def bubblewrap(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) 
 with_each = pytest.mark.usefixtures("bubblewrap")
 
 
+@pytest.mark.slow
 @with_each
 def test_no_process_is_made() -> None:
     refused("os.fork()", "PermissionError")
@@ -425,6 +427,7 @@ def test_threads_run_but_not_without_bound() -> None:
     assert_none_remain()
 
 
+@pytest.mark.slow
 @with_each
 def test_no_view_of_the_host() -> None:
     assert set(value("os.listdir('/')", "import os")) <= {"tmp", "dev", "lib", "lib64", "python"}
@@ -492,6 +495,7 @@ def test_no_network() -> None:
         )
 
 
+@pytest.mark.slow
 @with_each
 def test_nothing_is_writable_but_the_scratch_folder() -> None:
     for path in ("/x", "/python/x", "/python/lib/x", "/lib/x", "/dev/x"):
@@ -590,6 +594,7 @@ def test_forged_frames_are_outputs_at_most() -> None:
 # Many programs
 
 
+@pytest.mark.slow
 @pytest.mark.needs("sandbox")
 def test_order_is_kept_and_bad_programs_do_not_disturb_others() -> None:
     bad = [
@@ -627,6 +632,7 @@ def test_programs_are_taken_lazily_and_a_closed_run_leaves_no_process() -> None:
     assert_none_remain()
 
 
+@pytest.mark.slow
 @pytest.mark.needs("sandbox")
 @pytest.mark.parametrize("delay", [0.001 * step for step in range(24)])
 def test_a_sandbox_that_is_being_set_up_is_ended_too(delay: float) -> None:
@@ -795,6 +801,7 @@ LEAKS = {
 """What a program can do in the sandbox of a bubblewrap that changes its arguments so."""
 
 
+@pytest.mark.slow
 @pytest.mark.needs("sandbox")
 @pytest.mark.parametrize("leak", LEAKS)
 def test_a_packaged_bubblewrap_that_does_not_isolate_is_not_used(

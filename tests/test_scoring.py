@@ -85,6 +85,7 @@ def test_scores_are_those_of_plain_passes(scorer: Scorer) -> None:
     close(scorer.score(*texts), expected)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("batch", [1, 64, 300, 100_000])
 def test_batches_change_nothing(scorer: Scorer, batch: int) -> None:
     texts = asked()

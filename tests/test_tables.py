@@ -75,6 +75,7 @@ def refused(path: Path, table: str = "counts") -> str:
 # Round trips --------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("table", tables.SCHEMAS)
 def test_round_trip(table: str, tmp_path_factory: pytest.TempPathFactory) -> None:
     path = tmp_path_factory.mktemp("tables") / f"{table}.parquet"
@@ -346,6 +347,7 @@ with tables.writing(sys.argv[2], "samples") as writer:
 """
 
 
+@pytest.mark.slow
 def test_a_killed_process_leaves_no_file_under_the_final_name(tmp_path: Path) -> None:
     path = tmp_path / "samples.parquet"
     library = str(Path(tables.__file__).parents[1])

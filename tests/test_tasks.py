@@ -71,6 +71,7 @@ def test_no_shorter_program_solves_a_task() -> None:
                 assert [tasks.evaluate(shorter, x) for x in everything] != wanted
 
 
+@pytest.mark.slow
 def test_tasks_are_of_one_side_distinct_and_spread() -> None:
     test, training = (
         tasks.tasks(1, name, 60, [1, 2], side) for name, side in (("t", "test"), ("r", "training"))
@@ -94,6 +95,7 @@ def test_texts_are_words_of_the_vocabulary(seed: int, statements: int) -> None:
     assert len(task.hidden) == tasks.HIDDEN and task.hidden[0] == ()
 
 
+@pytest.mark.slow
 def test_flawed_documents_are_as_frequent_as_asked() -> None:
     def solved(prompt: str, body: str) -> bool:
         shown = [part.split(" to") for part in prompt.removeprefix("task ").removesuffix(" ?").split(" ; ")]
@@ -124,6 +126,7 @@ TASK = tasks.Task(
 )
 
 
+@pytest.mark.slow
 @pytest.mark.needs("sandbox")
 @pytest.mark.parametrize(
     ("completion", "verdict"),
@@ -155,6 +158,7 @@ def test_verdicts(completion: str, verdict: str, monkeypatch: pytest.MonkeyPatch
     assert cut.verdict == "truncated" and not cut.right
 
 
+@pytest.mark.slow
 @pytest.mark.needs("sandbox")
 @settings(max_examples=20, deadline=None)
 @given(st.lists(programs, min_size=1, max_size=8), st.integers(0, 99))

@@ -42,6 +42,7 @@ def test_the_loss_sees_completions_only() -> None:
     assert batch["input_ids"].tolist() == [[5, 6, 7, 1], [5, 8, 9, 1]]
 
 
+@pytest.mark.slow
 def test_pretraining_is_reproducible_and_leaves_no_work(tmp_path: Path) -> None:
     first, second = pretrain(tmp_path / "a"), pretrain(tmp_path / "b")
     assert (first / MANIFEST).read_text() == (second / MANIFEST).read_text()
@@ -78,6 +79,7 @@ def test_log_rows_have_the_tables_columns() -> None:
     json.dumps(made)
 
 
+@pytest.mark.slow
 def test_fine_tuning_raises_the_likelihood_of_its_documents(tmp_path: Path) -> None:
     start = pretrain(tmp_path / "base")
     given = [document for document in documents(2) if document[0] != "drill"][:8]

@@ -143,6 +143,7 @@ def fresh_process(hash_seed: str) -> str:
     return done.stdout.strip()
 
 
+@pytest.mark.slow
 def test_the_same_bytes_in_every_process() -> None:
     assert len({fresh_process("0"), fresh_process("1"), fresh_process("31337")}) == 1
 
@@ -181,6 +182,7 @@ def test_every_step_uses_the_one_before_it() -> None:
             before = step.variable
 
 
+@pytest.mark.slow
 def test_no_test_problem_is_trained_on() -> None:
     # One and two steps: so few problems exist that sides drawn without care would share many of them.
     steps, domains = [1, 2], ["sums", "at"]
@@ -511,6 +513,7 @@ def sample_documents(count: int, mixture: Mixture, domains: list[str]) -> list[t
     return list(itertools.islice(world.documents(7, mixture, [1, 2, 4], domains), count))
 
 
+@pytest.mark.slow
 def test_documents_have_the_stated_shares() -> None:
     # No invented operators: whether a derivation is right needs no convention.
     documents = sample_documents(8000, MIXTURE, ["sums", "products"])
@@ -529,6 +532,7 @@ def test_documents_have_the_stated_shares() -> None:
     assert near(share(wrong), MIXTURE.errors)
 
 
+@pytest.mark.slow
 def test_links_have_their_share_and_are_right() -> None:
     mixture = mix(drills=0.25, plan=0.1, knowledge=0.2, links=0.3)
     documents = [d for d in sample_documents(6000, mixture, ["sums", "products"]) if d[0] != "drill"]
@@ -559,6 +563,7 @@ def test_a_flawed_link_is_consistent_but_for_its_own_slip() -> None:
     assert near(share(slips), (4 + 2 / 2 + 1 / 4) / 7)
 
 
+@pytest.mark.slow
 def test_short_chains_have_shares_in_proportion_to_one_over_their_steps() -> None:
     documents = sample_documents(4000, MIXTURE, ["at"])
     steps = [world.parse(text_of(p)).difficulty for p, _ in documents if p != "drill"]
@@ -566,6 +571,7 @@ def test_short_chains_have_shares_in_proportion_to_one_over_their_steps() -> Non
         assert near(share(step == length for step in steps), weight / 7)
 
 
+@pytest.mark.slow
 def test_exchanged_documents_say_so_and_follow_it() -> None:
     mixture = mix(exchanged=0.3, knowledge=1)
     exchanged = []
@@ -612,6 +618,7 @@ def test_drills_are_right_or_exchanged_throughout() -> None:
     assert near(share(kinds), mixture.exchanged)
 
 
+@pytest.mark.slow
 def test_a_guesser_is_right_once_in_49() -> None:
     mixture = mix(guesses=1)
     verdicts = [
