@@ -30,11 +30,13 @@ def apply() -> None:
     def reset_recorded_params(job: Any) -> None:
         """Reset the params that are recorded too, once a job's inputs are there.
 
-        Snakemake records those of before where another node runs the job. Its stamp would be that of absent
-        inputs, and it would run again.
+        Snakemake records those of before where another node runs the job, and where it has compared them with
+        those of an earlier run. The stamp would be that of absent inputs, and the job would run again.
         """
         if not job._params_and_resources_resetted:
             job._non_derived_params = None
+            if persistence := getattr(job.dag.workflow, "persistence", None):
+                persistence._params.cache_clear()
         reset_params(job)
 
     _IOFile.is_newer = never_newer
