@@ -138,6 +138,31 @@ def test_recorded_params_are_those_of_before_the_inputs(patched: bool, recorded:
     assert done.stdout == f"{recorded}\n", done.stderr
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize(("patched", "next_time"), [(False, "rule last:"), (True, "Nothing to be done")])
+def test_params_that_were_compared_before_the_inputs_were_made_are_recorded(
+    patched: bool, next_time: str, tmp_path: Path
+) -> None:
+    patch = f"import sys\nsys.path.insert(0, {str(ROOT / 'scripts')!r})\nimport _patches\n_patches.apply()\n"
+    (tmp_path / "Snakefile").write_text(
+        patch * patched + "def read(wildcards):\n"
+        "    return open('first').read() if os.path.exists('first') else 'absent'\n"
+        "rule last:\n"
+        "    input: 'first'\n"
+        "    output: 'last'\n"
+        "    params: stamp=read\n"
+        "    shell: 'cp {input} {output}'\n"
+        "rule first:\n"
+        "    output: 'first'\n"
+        "    shell: 'echo one > {output}'\n"
+    )
+    snakemake(tmp_path)
+    assert "Nothing to be done" in snakemake(tmp_path, "-n")
+    (tmp_path / "first").unlink()
+    snakemake(tmp_path)
+    assert next_time in snakemake(tmp_path, "-n")
+
+
 TIMERS = """
 import sys, threading
 import snakemake.cli
