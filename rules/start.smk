@@ -58,6 +58,7 @@ def fork_jobs():
 if workflow.logger_manager:
 
     onstart:
+        _patches.drop_default_rate(workflow)
         if (
             workflow.is_main_process
             and workflow.local_exec

@@ -30,12 +30,30 @@ def apply() -> None:
     def reset_recorded_params(job: Any) -> None:
         """Reset the params that are recorded too, once a job's inputs are there.
 
-        Snakemake records those of before where another node runs the job. Its stamp would be that of absent
-        inputs, and it would run again.
+        Snakemake records those of before where another node runs the job, and where it has compared them with
+        those of an earlier run. The stamp would be that of absent inputs, and the job would run again.
         """
         if not job._params_and_resources_resetted:
             job._non_derived_params = None
+            if persistence := getattr(job.dag.workflow, "persistence", None):
+                persistence._params.cache_clear()
         reset_params(job)
 
     _IOFile.is_newer = never_newer
     Job.reset_params_and_resources = reset_recorded_params
+
+
+def drop_default_rate(workflow: Any) -> None:
+    """Drop the limit of 100 jobs a second that Snakemake sets by itself, where jobs run on its own machine.
+
+    With any limit, each job that ends begins an endless chain of timers, of the limit's length: after
+    some hundred jobs the scheduler takes a quarter of a core, and Snakemake ends after the last timer.
+    Over ten seconds (``max-jobs-per-timespan: 1000/10s``, as in slurm/config.yaml) timers are few, and
+    the wait at the end is ten seconds: too long for a figure. The scheduler itself can do without a
+    limit, but no option says so.
+
+    To be called when jobs start; a limit that was asked for stays.
+    """
+    limit = workflow.scheduling_settings.max_jobs_per_timespan
+    if workflow.local_exec and limit and (limit.max_jobs, limit.timespan) == (100, 1):
+        workflow.scheduler.job_rate_limiter = None

@@ -61,7 +61,7 @@ def newer(path: Path) -> None:
 @pytest.mark.slow
 def test_a_touched_folder_runs_what_reads_it_whatever_the_rerun_triggers(tmp_path: Path) -> None:
     study = chain(tmp_path / "study")
-    newer(study / "folder")
+    newer(study / "folder/.snakemake_timestamp")  # by which Snakemake tells a folder's time
     assert "Updated input files: folder" in snakemake(study, "-n")
 
 
@@ -138,7 +138,61 @@ def test_recorded_params_are_those_of_before_the_inputs(patched: bool, recorded:
     assert done.stdout == f"{recorded}\n", done.stderr
 
 
-def test_the_scheduler_is_not_woken_each_second_by_every_job_that_has_ended() -> None:
-    """Each starts an endless chain of timers of this length, and Snakemake ends after the last one."""
-    count, _, seconds = PROFILE["max-jobs-per-timespan"].removesuffix("s").partition("/")
-    assert 5 <= int(seconds) <= 15 and int(count) >= 100 * int(seconds)
+@pytest.mark.slow
+@pytest.mark.parametrize(("patched", "next_time"), [(False, "rule last:"), (True, "Nothing to be done")])
+def test_params_that_were_compared_before_the_inputs_were_made_are_recorded(
+    patched: bool, next_time: str, tmp_path: Path
+) -> None:
+    patch = f"import sys\nsys.path.insert(0, {str(ROOT / 'scripts')!r})\nimport _patches\n_patches.apply()\n"
+    (tmp_path / "Snakefile").write_text(
+        patch * patched + "def read(wildcards):\n"
+        "    return open('first').read() if os.path.exists('first') else 'absent'\n"
+        "rule last:\n"
+        "    input: 'first'\n"
+        "    output: 'last'\n"
+        "    params: stamp=read\n"
+        "    shell: 'cp {input} {output}'\n"
+        "rule first:\n"
+        "    output: 'first'\n"
+        "    shell: 'echo one > {output}'\n"
+    )
+    snakemake(tmp_path)
+    assert "Nothing to be done" in snakemake(tmp_path, "-n")
+    (tmp_path / "first").unlink()
+    snakemake(tmp_path)
+    assert next_time in snakemake(tmp_path, "-n")
+
+
+TIMERS = """
+import sys, threading
+import snakemake.cli
+
+timers = []
+start = threading.Timer.start
+threading.Timer.start = lambda timer: (timers.append(timer.interval), start(timer))
+try:
+    snakemake.cli.main(sys.argv[1:])
+finally:
+    print(*sorted(set(timers)))
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("dropped", "options", "waits"),
+    [(False, [], "1"), (True, [], ""), (True, ["--max-jobs-per-timespan", "100/2s"], "2")],
+)
+def test_a_limit_of_jobs_a_second_starts_timers_and_only_the_default_is_dropped(
+    dropped: bool, options: list[str], waits: str, tmp_path: Path
+) -> None:
+    patch = f"import sys\nsys.path.insert(0, {str(ROOT / 'scripts')!r})\nimport _patches\n"
+    (tmp_path / "Snakefile").write_text(
+        (patch + "onstart:\n    _patches.drop_default_rate(workflow)\n") * dropped
+        + "rule last:\n    output: 'last'\n    shell: 'touch {output}'\n"
+    )
+    command = [sys.executable, "-c", TIMERS, "--cores", "1", *options]
+    done = subprocess.run(command, cwd=tmp_path, text=True, capture_output=True)
+    assert done.returncode == 0, done.stderr
+    assert [float(seconds) for seconds in done.stdout.split()] == [
+        float(seconds) for seconds in waits.split()
+    ]

@@ -129,6 +129,12 @@ def test_tables_and_figures_are_the_same_bytes_again(again: Path) -> None:
     assert {path: path.read_bytes() for path in files} == before
 
 
+def test_a_figure_that_was_lost_is_made_again_once(again: Path) -> None:
+    (again / "figures/tiny/passk.pdf").unlink()
+    assert snakemake(again, "all").returncode == 0
+    assert planned(again) == {}
+
+
 def test_an_edited_table_is_refused_by_name(again: Path) -> None:
     target = again / f"{STUDY}/counts/base/seed-0/hard.parquet"
     content = bytearray(target.read_bytes())

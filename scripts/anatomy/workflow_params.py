@@ -91,10 +91,11 @@ def _optimisation(study: Study, row: Model | Run) -> dict[str, Any]:
 
 
 def _shared(preset: Mapping[str, Any], row: Model | Run) -> dict[str, Any]:
-    """Return how the GPUs of a row of the run sheet share a training, if its preset says that they do."""
+    """Return how the GPUs of a row share a training, if its preset says that they do."""
     if "scale" not in preset:
         return {}
-    processes = {"processes": max(row.gpus, 1), "nodes": max(row.nodes, 1)}
+    nodes = row.nodes if isinstance(row, Run) else 1
+    processes = {"processes": max(row.gpus, 1), "nodes": max(nodes, 1)}
     return {"scale": {**preset["scale"], **processes}}
 
 
