@@ -15,9 +15,9 @@ from snakemake.logging import logger
 from snakemake.scheduling.job_scheduler import JobScheduler
 from snakemake.shell import shell
 
-from anatomy import config as settings
 from anatomy import cluster, omitting, planning, provenance, sandbox, scaffold
 from anatomy.errors import AnatomyError
+from anatomy.study import validation
 import forkserver
 
 provenance.remember(Path(".snakemake/code.json"))
@@ -31,7 +31,7 @@ for key, value in config.items():
     if value in ("true", "false"):
         config[key] = value == "true"
 try:
-    STUDY = settings.load(
+    STUDY = validation.load(
         config, ROOT, ", ".join(map(str, workflow.configfiles)) or "config"
     )
 except AnatomyError as error:
@@ -654,7 +654,7 @@ def workflow_files():
     found += [ROOT / path for path in config_files()]
     named = [
         *config["sheets"].values(),
-        *settings.artifact_paths(config),
+        *validation.artifact_paths(config),
         config.get("claims"),
     ]
     found += [ROOT / path for path in named if path]

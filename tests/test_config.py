@@ -9,16 +9,18 @@ from typing import Any
 import pytest
 import yaml
 
-from anatomy import config
 from anatomy.errors import AnatomyError
+from anatomy.study import rows, validation
+from anatomy.study.study import Study
+from anatomy.study.training_rules import AT_TOKENS
 
 ROOT = Path(__file__).resolve().parents[1]
 WHERE = "config/embedded.yaml"
 SHEETS = {
-    "benchmarks": config.Benchmark,
-    "models": config.Model,
-    "runs": config.Run,
-    "arms": config.Arm,
+    "benchmarks": rows.Benchmark,
+    "models": rows.Model,
+    "runs": rows.Run,
+    "arms": rows.Arm,
 }
 Settings = dict[str, Any]
 
@@ -29,7 +31,7 @@ class Project:
     def __init__(self, root: Path):
         self.root = root
         shutil.copytree(ROOT / "config", root / "config")
-        self.settings: Settings = config.read_yaml(root / WHERE)
+        self.settings: Settings = validation.read_yaml(root / WHERE)
 
     def path(self, sheet: str) -> Path:
         return self.root / str(self.settings["sheets"][sheet])
@@ -55,13 +57,13 @@ class Project:
         self.write(sheet, rows)
 
     def artifacts(self, change: Callable[[Any], None]) -> None:
-        path = self.root / config.artifact_paths(self.settings)[0]
+        path = self.root / validation.artifact_paths(self.settings)[0]
         content = yaml.safe_load(path.read_text())
         change(content)
         path.write_text(yaml.safe_dump(content))
 
-    def load(self) -> config.Study:
-        return config.load(self.settings, self.root, WHERE)
+    def load(self) -> Study:
+        return validation.load(self.settings, self.root, WHERE)
 
     def refused(self, *parts: str) -> str:
         with pytest.raises(AnatomyError) as caught:
@@ -99,7 +101,7 @@ def test_the_projects_own_configuration_is_right(project: Project) -> None:
     for arm in study.arms.values():
         assert study.seeds(arm.arm)
         step = study.step(arm.arm)
-        assert step is None if arm.step == config.AT_TOKENS else step is not None and step > 0
+        assert step is None if arm.step == AT_TOKENS else step is not None and step > 0
         assert set(study.tests_of(arm.arm)) <= set(study.benchmarks) and study.tests_of(arm.arm)
         assert (study.temperature(arm.arm) is None) == (study.matched(arm.arm) in study.arms)
     algorithms = {"grpo", "dr-grpo", "rloo", "remax", "reinforce++", "ppo", "dapo", "sft"}
@@ -226,7 +228,7 @@ def test_a_run_goes_back_to_the_model_that_it_began_from(project: Project) -> No
 
 
 def published(project: Project) -> Project:
-    project.settings = config.read_yaml(project.root / "config/published.yaml")
+    project.settings = validation.read_yaml(project.root / "config/published.yaml")
     return project
 
 
@@ -349,11 +351,11 @@ def test_a_new_arm_run_and_benchmark_are_a_line_each(project: Project) -> None:
 def test_both_studies_are_right_and_have_the_same_tables_and_figures() -> None:
     """Those of the tiny study may cover fewer arms, benchmarks and texts, and nothing else may differ."""
     studies = [
-        config.load(config.read_yaml(ROOT / where), ROOT, where)
+        validation.load(validation.read_yaml(ROOT / where), ROOT, where)
         for where in (WHERE, "tests/tiny/config.yaml")
     ]
     assert [study.name for study in studies] == ["embedded", "tiny"]
-    record = config.read_yaml(ROOT / "config/record.yaml")  # the same in any study, so not in the tiny one
+    record = validation.read_yaml(ROOT / "config/record.yaml")  # the same in any study, so not in the tiny one
     own = {"arms", "pairs", "benchmarks", "texts", "options", "overlay"}
     for kind in ("tables", "figures"):
         full, tiny = (

@@ -15,8 +15,9 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from anatomy.config import Study, Throughput
 from anatomy.errors import AnatomyError
+from anatomy.study.rows import Throughput
+from anatomy.study.study import Study
 from anatomy.tables import atomic
 
 SMALL_MINUTES = 60

@@ -50,9 +50,7 @@ from anatomy.distributed import Scale
 from anatomy.errors import AnatomyError
 from anatomy.rng import generator, key
 from anatomy.rollouts import Decoder, Names, OwnDecoder, VllmDecoder
-
-AT_TOKENS = "tokens"
-"""Name of the model that is kept when a given number of tokens was generated."""
+from anatomy.study.training_rules import AT_TOKENS, Division
 
 Rollout = tuple[Mapping[str, Any], str, bool]
 """A problem, a completion, and whether it was cut off."""
@@ -128,25 +126,7 @@ class Reinforcement:
     """How it is spread over processes; nothing for one process with this project's decoder."""
 
     def __post_init__(self) -> None:
-        for name, per in (("checkpoint_every", self.updates), ("steps", self.updates)):
-            if getattr(self, name) % per:
-                raise AnatomyError(f"{name} {getattr(self, name)} is not a multiple of updates {per}")
-        if self.prompts * self.rollouts % self.updates:
-            raise AnatomyError(
-                f"updates {self.updates} does not divide {self.prompts} prompts x {self.rollouts} rollouts"
-            )
-        if (self.algorithm == "ppo") != (self.value is not None):
-            raise AnatomyError("a value model (value: ...) belongs to algorithm ppo, and to no other")
-        if self.prompts % self.world:
-            raise AnatomyError(
-                f"{self.prompts} prompts cannot be divided among {self.world} processes: change the preset's"
-                " prompts, or the run's nodes and gpus"
-            )
-        if self.rows % (self.world * self.batch):
-            raise AnatomyError(
-                f"an optimiser step's {self.rows} rollouts cannot be divided among {self.world} processes in"
-                f" passes of {self.batch}: change the scale's batch, or the preset's updates"
-            )
+        self.division.check()
 
     @classmethod
     def of(cls, values: Mapping[str, Any]) -> "Reinforcement":
@@ -164,14 +144,29 @@ class Reinforcement:
         return self.scale.world if self.scale else 1
 
     @property
+    def division(self) -> Division:
+        """How steps and rollouts are divided."""
+        return Division(
+            algorithm=self.algorithm,
+            steps=self.steps,
+            checkpoint_every=self.checkpoint_every,
+            prompts=self.prompts,
+            rollouts=self.rollouts,
+            updates=self.updates,
+            value=self.value is not None,
+            processes=self.world,
+            passes_of=self.scale.batch if self.scale else 0,
+        )
+
+    @property
     def rows(self) -> int:
         """Rollouts of an optimiser step."""
-        return self.prompts * self.rollouts // self.updates
+        return self.division.rows
 
     @property
     def batch(self) -> int:
         """Rollouts of a forward and backward pass of one process."""
-        return (self.scale.batch if self.scale else 0) or max(1, self.rows // self.world)
+        return self.division.batch
 
 
 @dataclass(frozen=True)
