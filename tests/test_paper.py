@@ -20,9 +20,9 @@ from pypdf import PdfReader
 
 from anatomy import reporting
 from anatomy.analysis import TARGETS
+from anatomy.errors import AnatomyError
 from anatomy.study import validation
 from anatomy.study.study import Study
-from anatomy.errors import AnatomyError
 from anatomy.typesetting import typed_numbers
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -123,7 +123,9 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Study:
     return Study(
         settings,
         named(
-            sheet(folder / "benchmarks", sheet_rows.Benchmark, *({**row, "side": "test"} for row in benchmarks))
+            sheet(
+                folder / "benchmarks", sheet_rows.Benchmark, *({**row, "side": "test"} for row in benchmarks)
+            )
         ),
         named(sheet(folder / "models", sheet_rows.Model, *models)),
         named(sheet(folder / "runs", sheet_rows.Run, *runs)),
@@ -219,7 +221,9 @@ def test_training(study: Study) -> None:
 
 
 def test_a_day_is_the_longest_time_limit_of_a_training(study: Study) -> None:
-    slow = replace(study, throughputs=[row.model_copy(update={"tokens_per_second": 0.1}) for row in study.throughputs])
+    slow = replace(
+        study, throughputs=[row.model_copy(update={"tokens_per_second": 0.1}) for row in study.throughputs]
+    )
     assert planning.training_hours(slow, "grpo") > 24
     assert planning.training_minutes(slow, "grpo") == 24 * 60
     assert planning.training_minutes(small(study), "grpo") == 2 * planning.SMALL_MINUTES
@@ -294,7 +298,9 @@ def test_small_models_are_known_by_records_alone(study: Study) -> None:
     assert estimates.hours("sample", job) == (pytest.approx(100 / 3600), "records")
     assert estimates.hours("sample", planning.work(tiny, "sample", long))[0] == pytest.approx(100 / 3600)
     fourth = planning.work(
-        replace(tiny, benchmarks={"test": tiny.benchmarks["test"].model_copy(update={"problems": 25})}), "sample", ARM
+        replace(tiny, benchmarks={"test": tiny.benchmarks["test"].model_copy(update={"problems": 25})}),
+        "sample",
+        ARM,
     )
     assert estimates.hours("sample", fourth)[0] == pytest.approx(25 / 3600)
     assert estimates.hours("table", planning.work(tiny, "table", {"table": "a"})) == (None, "unknown")

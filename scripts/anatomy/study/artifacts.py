@@ -22,10 +22,10 @@ class Artifact(Section):
     title: str
     published: str
     """The figure or table of the papers that it corresponds to, or `none`."""
-    needs: list[Need] = []
-    """`counts` of the arms; `probes`: of the probed ones, under the other conditions; `problems`; `training`: logs of
-    all runs; `extra`: further counts where the arms of a pair disagree; `scores`: likelihood of `texts`, and the
-    verdicts on them; `record`: files of `config/published`."""
+    needs: list[Need] = Field(default_factory=list)
+    """`counts` of the arms; `probes`: of the probed ones, under the other conditions; `problems`;
+    `training`: logs of all runs; `extra`: further counts where the arms of a pair disagree; `scores`:
+    likelihood of `texts`, and the verdicts on them; `record`: files of `config/published`."""
     tables: Names | None = None
     """Other tables that it is made from."""
     arms: Annotated[Names | None, WrapValidator(_or_all)] = None
@@ -35,8 +35,9 @@ class Artifact(Section):
     benchmarks: Names | None = None
     """Those of its arms' benchmarks that it covers; left out: all."""
     texts: Pairs | None = None
-    """[scorer, text]: the model of one arm scores the completions of another, or `gold`, reference solutions."""
-    options: dict[str, Any] = {}
+    """[scorer, text]: the model of one arm scores the completions of another, or `gold`, reference
+    solutions."""
+    options: dict[str, Any] = Field(default_factory=dict)
     """Settings of its own."""
 
 
@@ -57,7 +58,7 @@ Series = Annotated[dict[str, str], Field(min_length=1)]
 
 
 class Overlay(Section):
-    """Published numbers that a figure shows too where the study's `overlay` is on: rows of a table of the record."""
+    """Published numbers that a figure shows too where the study's `overlay` is on: rows of a table."""
 
     table: str
     model: str

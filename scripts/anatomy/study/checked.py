@@ -1,8 +1,8 @@
-"""What all models of the study's files have in common, and what a user reads where a file does not fit one."""
+"""What all models of the study's files share, and what a user reads where a file does not fit one."""
 
 import re
 from collections.abc import Hashable
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, ClassVar, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic_core import ErrorDetails, PydanticCustomError
@@ -14,9 +14,11 @@ EMPTY = "-"
 
 
 class Section(BaseModel):
-    """A mapping of a YAML file: with the keys of the model and no other, and values that are not converted."""
+    """A mapping of a YAML file: with the keys of the model and no other, and values as they stand."""
 
     model_config = ConfigDict(strict=True, frozen=True, extra="forbid", defer_build=True)
+    NULLABLE: ClassVar[frozenset[str]] = frozenset()
+    """Keys that may be null; others are left out where nothing is meant."""
 
     @model_validator(mode="before")
     @classmethod
@@ -24,6 +26,10 @@ class Section(BaseModel):
         unknown = [key for key in content if key not in cls.model_fields] if isinstance(content, dict) else []
         if unknown:
             raise fault(f"unknown key '{unknown[0]}'; allowed keys: {', '.join(sorted(cls.model_fields))}")
+        for name, field in cls.model_fields.items():
+            left_out = field.default is None and name not in cls.NULLABLE
+            if left_out and isinstance(content, dict) and content.get(name, "") is None:
+                raise fault(f"the key '{name}' is null; leave it out where nothing is meant")
         return content
 
 
@@ -77,7 +83,7 @@ def told(error: ErrorDetails) -> str:
         return f"unknown {shown}; allowed: {', '.join(allowed)}"
     if kind in _BOUNDS:
         name, form = _BOUNDS[kind]
-        return f"{shown}; allowed: {form.format(context[name])}"
+        return f"{shown}; allowed: {form.format(f'{context[name]:g}')}"
     if kind == "string_pattern_mismatch":
         return f"{shown} is not of the form {context['pattern']}"
     if kind == "string_too_short":
@@ -95,9 +101,7 @@ def first(error: ValidationError) -> ErrorDetails:
     return min(error.errors(include_url=False), key=lambda one: len(one["loc"]))
 
 
-def checked(
-    model: type[Model], content: object, where: str, within: tuple[Hashable, ...] = ()
-) -> Model:
+def checked(model: type[Model], content: object, where: str, within: tuple[Hashable, ...] = ()) -> Model:
     """Return the model of a file's content.
 
     Args:

@@ -1,4 +1,4 @@
-"""Rows of the sheets, one model a sheet: a column is a field, described below it, and may be empty if it has a default.
+"""Rows of the sheets, one model a sheet: a column is a field, and may be empty if it has a default.
 
 ``docs/generate.py`` makes the reference of the sheets from these models.
 """
@@ -53,10 +53,11 @@ class Benchmark(SheetRow):
     benchmark: str
     """Its name in wildcards, files and tables."""
     studies: Names = ()
-    """Studies that use it, separated by commas; `real`: one of the real test sets that `benchmarks` prepares."""
+    """Studies that use it, separated by commas; `real`: one of the real test sets that `benchmarks`
+    prepares."""
     source: Literal["world", "tasks", "hub", "split"]
-    """`world`, `tasks`: drawn, problems or programming tasks; `hub`: a real set; `split`: one `side` of the benchmark
-    `taken_from`."""
+    """`world`, `tasks`: drawn, problems or programming tasks; `hub`: a real set; `split`: one `side` of
+    the benchmark `taken_from`."""
     hub_id: str = ""
     """Where it lies on the hub; or a web address, with `sha256:...` of the file as `revision`."""
     hub_config: str = ""
@@ -64,14 +65,14 @@ class Benchmark(SheetRow):
     revision: str = ""
     """The commit at which it is taken."""
     sha256: str = ""
-    """Digest of the problems' content; where it differs, the job stops with a message that tells both. Empty: not
-    pinned, only told."""
+    """Digest of the problems' content; where it differs, the job stops with a message that tells both.
+    Empty: not pinned, only told."""
     question: str = ""
     """The publisher's name of this field; so in the columns below."""
     answer: str = ""
     answer_from: str = ""
-    """Where the answer stands: `field`, `boxed` (last `\\boxed{}` of the field) or `hashes` (after `####`). Of programs
-    the format: `evalplus-humaneval`, `evalplus-mbpp` or `livecodebench`."""
+    """Where the answer stands: `field`, `boxed` (last `\\boxed{}` of the field) or `hashes` (after
+    `####`). Of programs the format: `evalplus-humaneval`, `evalplus-mbpp` or `livecodebench`."""
     window: str = ""
     """Of LiveCodeBench: first and last day of the contests, both included, `2024-08-01..2025-02-01`."""
     solution: str = ""
@@ -88,7 +89,8 @@ class Benchmark(SheetRow):
     taken_from: str = ""
     """The benchmark of which this one is a part: the first `problems` of its problems with these steps."""
     failed_by: str = ""
-    """An arm that is sampled on `taken_from`: only problems that all of its training seeds fail in all attempts."""
+    """An arm that is sampled on `taken_from`: only problems that all of its training seeds fail in all
+    attempts."""
     problems: int = 0
     """Number of problems; at most so many with `failed_by`."""
     n: int = 0
@@ -112,8 +114,8 @@ class Model(SheetRow):
     studies: Names = ()
     """Studies that use it, separated by commas."""
     source: Literal["pretrain", "distill", "hub"]
-    """`pretrain`: trained from scratch; `distill`: `start`, fine-tuned on the right completions of the arm `teacher` on
-    `benchmark`; `hub`: downloaded, which needs `billions`, `context` and `gpus`."""
+    """`pretrain`: trained from scratch; `distill`: `start`, fine-tuned on the right completions of the
+    arm `teacher` on `benchmark`; `hub`: downloaded, which needs `billions`, `context` and `gpus`."""
     preset: str = ""
     """An entry of `presets.supervised`, for `pretrain` one with a `mixture`."""
     start: str = ""
@@ -160,8 +162,8 @@ class Run(SheetRow):
     easier: Natural = 0
     """Other problems that are mixed in, drawn at random, for each that is failed."""
     levels: Numbers = ()
-    """Partial step scaffolding: how many chunks of the solution open the response (`0-4`: a prompt of each level for
-    every problem); empty: none at all."""
+    """Partial step scaffolding: how many chunks of the solution open the response (`0-4`: a prompt of
+    each level for every problem); empty: none at all."""
     steps: int = 0
     """Optimiser steps."""
     checkpoints: Numbers = ()
@@ -199,7 +201,8 @@ class Arm(SheetRow):
     sampling: str = ""
     """An entry of `presets.sampling`; empty: the study's `sampling`."""
     temperature: str = ""
-    """A number, or `match:ARM`: that at which the mean token entropy equals the other arm's; empty: the study's."""
+    """A number, or `match:ARM`: that at which the mean token entropy equals the other arm's; empty: the
+    study's."""
     n: Natural = 0
     """Completions a problem; empty: each benchmark's own number."""
     benchmarks: Names = ()

@@ -3,7 +3,8 @@
 ``docs/generate.py`` makes the reference from these models: a docstring below a key describes it there.
 """
 
-from typing import Annotated, Any, Literal, Self
+from collections.abc import Iterable
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
@@ -62,6 +63,8 @@ class Scale(Section):
 class Audit(Section):
     """The audit site."""
 
+    NULLABLE: ClassVar[frozenset[str]] = frozenset({"url", "completions"})
+
     url: Annotated[str, Field(pattern="/$")] | None = None
     """Address at which the site is published, with a slash at its end; `null`: links in the paper lead to the
     site beside the study's results."""
@@ -97,6 +100,8 @@ class Endpoint(Section):
 
 class Annotations(Section):
     """Plans, knowledge and chains of real benchmarks."""
+
+    NULLABLE: ClassVar[frozenset[str]] = frozenset({"folder", "endpoint"})
 
     folder: str | None
     """Folder with `<benchmark>.jsonl`, annotations written by people; `null`: none."""
@@ -197,8 +202,8 @@ class SupervisedPreset(Section):
         return self
 
 
-def _quoted(names: object) -> str:
-    return ", ".join(f"'{name}'" for name in names)  # type: ignore[attr-defined]
+def _quoted(names: Iterable[str]) -> str:
+    return ", ".join(f"'{name}'" for name in names)
 
 
 class Value(Section):
@@ -238,14 +243,14 @@ class ReinforcementPreset(Section):
     """Tokens before the limit over which a penalty grows to 1; 0: no penalty."""
     value: Value | None = None
     """Of algorithm `ppo`, which needs it, alone."""
-    options: dict[str, Any] = {}
+    options: dict[str, Any] = Field(default_factory=dict)
     """Further fields of TRL's GRPOConfig."""
 
 
 class Presets(Section):
     """Named settings, which lines of the sheets refer to."""
 
-    sampling: dict[str, SamplingPreset] = {}
+    sampling: dict[str, SamplingPreset] = Field(default_factory=dict)
     supervised: dict[str, SupervisedPreset]
     reinforcement: dict[str, ReinforcementPreset]
 
@@ -263,7 +268,7 @@ class Sampling(Section):
     """How completions are drawn, for every arm alike unless a sheet says otherwise."""
 
     engine: Literal["transformers", "vllm"]
-    options: dict[str, Any] = {}
+    options: dict[str, Any] = Field(default_factory=dict)
     """Further arguments of vLLM's engine."""
     n: Annotated[int, Field(ge=2)]
     """Completions a problem."""
@@ -274,7 +279,7 @@ class Sampling(Section):
     temperature: Temperature
     top_p: Nucleus
     max_new_tokens: Count
-    stop: Stop = []
+    stop: Stop = Field(default_factory=list)
     """Strings that end a completion, and are no part of it."""
     expected_tokens: Count | None = None
     """Of a completion, for planning alone."""
@@ -299,6 +304,8 @@ class Statistics(Section):
 class Settings(Section):
     """A study."""
 
+    NULLABLE: ClassVar[frozenset[str]] = frozenset({"paper", "benchmarks_folder"})
+
     study: Annotated[str, Field(pattern="^[a-z0-9-]+$")]
     """Names the folders under `results/` and `figures/`."""
     title: str
@@ -313,7 +320,8 @@ class Settings(Section):
     claims: str
     """File of the claims that the study is asked about."""
     overlay: bool = False
-    """Whether figures that say so (`overlay` in the files of figures) show published numbers beside their own."""
+    """Whether figures that say so (`overlay` in the files of figures) show published numbers beside their
+    own."""
     artifacts: Annotated[Names, BeforeValidator(_several)]
     """The file of tables and figures, or several that are put together."""
     benchmarks_folder: str | None = None

@@ -18,8 +18,8 @@ def sheet(path: str | Path, kind: type[Row]) -> list[Row]:
         kind: the model of its rows.
 
     Raises:
-        AnatomyError: a missing file, a missing or unknown column, a cell of the wrong type or value, or a name
-            that stands twice.
+        AnatomyError: a missing file, a missing or unknown column, a cell of the wrong type or value, or a
+            name that stands twice.
     """
     path = Path(path)
     names, lines = list(kind.model_fields), _lines(path, list(kind.model_fields))
