@@ -10,6 +10,7 @@ in config/ declare them, and the library by its docstrings.
 import ast
 import csv
 import inspect
+import json
 import re
 import shutil
 import sys
@@ -112,20 +113,39 @@ def section(title: str, model: type[BaseModel], head: str = "Key") -> str:
     """Return a model's description and a table of its fields."""
     (tree,) = ast.parse(textwrap.dedent(inspect.getsource(model))).body
     assert isinstance(tree, ast.ClassDef)
-    texts, types = {}, {}
+    texts, schema = {}, model.model_json_schema()
     for node, after in pairwise([*tree.body, ast.Pass()]):
-        if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
-            types[node.target.id] = ast.unparse(node.annotation)
-            if isinstance(after, ast.Expr) and isinstance(after.value, ast.Constant):
-                texts[node.target.id] = " ".join(str(after.value.value).split())
+        if isinstance(node, ast.AnnAssign) and isinstance(after, ast.Expr):
+            texts[ast.unparse(node.target)] = " ".join(str(ast.literal_eval(after.value)).split())
     cells = []
     for name, field in model.model_fields.items():
-        default = "" if field.is_required() else code(str(field.get_default(call_default_factory=True)))
-        cells.append(
-            (code(name), code(types[name]), default if default != "``" else "`-`", texts.get(name, ""))
-        )
+        default = field.get_default(call_default_factory=True)
+        shown = json.dumps(default).strip('"') if isinstance(default, bool | int | float | str) else ""
+        if head == "Column" and not default:
+            shown = "-"
+        may_lack = "" if field.is_required() else code(shown or "left out")
+        cells.append((code(name), words(schema["properties"][name]), may_lack, texts.get(name, "")))
     told = inspect.cleandoc(model.__doc__ or "")
     return f"## {title}\n\n{told}\n\n{table((head, 'Type', 'Default', 'Meaning'), *cells)}"
+
+
+def words(schema: Mapping[str, Any]) -> str:
+    """Return what a value may be, in words, from its JSON schema."""
+    if "anyOf" in schema:
+        return " or ".join(words(part) for part in schema["anyOf"] if part.get("type") != "null")
+    if "$ref" in schema:
+        return "keys as below"
+    if allowed := schema.get("enum", [schema["const"]] if "const" in schema else []):
+        return " ".join(code(str(value) or "-") for value in allowed)
+    kinds = {"integer": "whole number", "number": "number", "string": "text", "boolean": "true or false"}
+    if schema.get("type") == "array":
+        return f"list: {words(schema.get('items', {}))}"
+    if schema.get("type") == "object":
+        return "mapping"
+    bounds = {"minimum": "{} or more", "exclusiveMinimum": "more than {}"}
+    bounds |= {"maximum": "{} or less", "exclusiveMaximum": "less than {}"}
+    told = [form.format(f"{schema[key]:g}") for key, form in bounds.items() if key in schema]
+    return ", ".join([kinds.get(str(schema.get("type")), "any value"), *told])
 
 
 # Rules ----------------------------------------------------------------------------------------------------

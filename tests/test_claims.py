@@ -23,8 +23,7 @@ from anatomy.analysis import Inputs
 from anatomy.claims import OPPOSITE, Claim, Evidence
 from anatomy.errors import AnatomyError
 from anatomy.rng import generator
-from anatomy.study import validation
-from anatomy.study.artifacts import Claim
+from anatomy.study import artifacts, validation
 from anatomy.study.checked import checked
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -516,9 +515,11 @@ def test_claims_are_valid(name: str) -> None:
     for key in ("expected", "where", "table"):
         broken = {k: v for k, v in own.items() if k != key}
         with pytest.raises(AnatomyError, match=f"S4.evidence.own: the key '{key}' is required"):
-            checked(Claim, {**found["S4"], "evidence": {"own": broken}}, name, ("S4",))
+            checked(artifacts.Claim, {**found["S4"], "evidence": {"own": broken}}, name, ("S4",))
     with pytest.raises(AnatomyError, match="unknown 'left'"):
-        checked(Claim, {**found["S4"], "evidence": {"own": {**own, "expected": "left"}}}, name, ("S4",))
+        checked(
+            artifacts.Claim, {**found["S4"], "evidence": {"own": {**own, "expected": "left"}}}, name, ("S4",)
+        )
 
 
 def test_every_claim_of_the_papers_is_there() -> None:
