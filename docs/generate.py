@@ -9,21 +9,28 @@ in config/ declare them, and the library by its docstrings.
 
 import ast
 import csv
+import inspect
+import json
 import re
 import shutil
 import sys
+import textwrap
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import yaml
+from pydantic import BaseModel
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "scripts"))
 
 import workflow  # noqa: E402
 from anatomy import claims, provenance  # noqa: E402
+from anatomy.study import rows  # noqa: E402
+from anatomy.study import settings as study_file  # noqa: E402
 
 HERE = "<!-- generated -->"
 """What stands in a page where its generated part goes."""
@@ -38,12 +45,13 @@ def main(folder: Path) -> None:
     shutil.copy(ROOT / "CHANGELOG.md", pages / "changelog.md")
     (pages / "index.md").write_text(home(read("README.md")), encoding="utf-8")
     for name, part in {
+        "configuration": configuration(),
         "rules": rules(),
         "artifacts": artifacts(),
         "claims": all_claims(ROOT / "results/embedded/tables/claims.csv"),
         "library/index": library(pages / "reference/library"),
     }.items():
-        page = pages / f"reference/{name}.md"
+        page = pages / (f"{name}.md" if name == "configuration" else f"reference/{name}.md")
         before, here, after = page.read_text(encoding="utf-8").partition(HERE)
         assert here, f"{page.name} does not say where its generated part goes: {HERE}"
         page.write_text(before + part + after, encoding="utf-8")
@@ -82,6 +90,62 @@ def table(*rows: Iterable[str]) -> str:
 
 def code(texts: Iterable[str] | str) -> str:
     return ", ".join(f"`{text}`" for text in ([texts] if isinstance(texts, str) else texts))
+
+
+# Configuration --------------------------------------------------------------------------------------------
+
+
+def configuration() -> str:
+    """Describe every sheet and every section of the settings by its model."""
+    sheets = {"Benchmarks": rows.Benchmark, "Arms": rows.Arm, "Runs": rows.Run, "Models": rows.Model}
+    parts = [section(title, model, "Column") for title, model in sheets.items()]
+    parts += [
+        section("Throughputs", rows.Throughput, "Column"),
+        section("A study's file", study_file.Settings),
+    ]
+    for name, model in vars(study_file).items():
+        if isinstance(model, type) and model.__module__ == study_file.__name__ and name != "Settings":
+            parts.append(section(re.sub(r"(?<!^)([A-Z])", lambda match: f" {match[0].lower()}", name), model))
+    return "\n\n".join(parts)
+
+
+def section(title: str, model: type[BaseModel], head: str = "Key") -> str:
+    """Return a model's description and a table of its fields."""
+    (tree,) = ast.parse(textwrap.dedent(inspect.getsource(model))).body
+    assert isinstance(tree, ast.ClassDef)
+    texts, schema = {}, model.model_json_schema()
+    for node, after in pairwise([*tree.body, ast.Pass()]):
+        if isinstance(node, ast.AnnAssign) and isinstance(after, ast.Expr):
+            texts[ast.unparse(node.target)] = " ".join(str(ast.literal_eval(after.value)).split())
+    cells = []
+    for name, field in model.model_fields.items():
+        default = field.get_default(call_default_factory=True)
+        shown = json.dumps(default).strip('"') if isinstance(default, bool | int | float | str) else ""
+        if head == "Column" and not default:
+            shown = "-"
+        may_lack = "" if field.is_required() else code(shown or "left out")
+        cells.append((code(name), words(schema["properties"][name]), may_lack, texts.get(name, "")))
+    told = inspect.cleandoc(model.__doc__ or "")
+    return f"## {title}\n\n{told}\n\n{table((head, 'Type', 'Default', 'Meaning'), *cells)}"
+
+
+def words(schema: Mapping[str, Any]) -> str:
+    """Return what a value may be, in words, from its JSON schema."""
+    if "anyOf" in schema:
+        return " or ".join(words(part) for part in schema["anyOf"] if part.get("type") != "null")
+    if "$ref" in schema:
+        return "keys as below"
+    if allowed := schema.get("enum", [schema["const"]] if "const" in schema else []):
+        return " ".join(code(str(value) or "-") for value in allowed)
+    kinds = {"integer": "whole number", "number": "number", "string": "text", "boolean": "true or false"}
+    if schema.get("type") == "array":
+        return f"list: {words(schema.get('items', {}))}"
+    if schema.get("type") == "object":
+        return "mapping"
+    bounds = {"minimum": "{} or more", "exclusiveMinimum": "more than {}"}
+    bounds |= {"maximum": "{} or less", "exclusiveMaximum": "less than {}"}
+    told = [form.format(f"{schema[key]:g}") for key, form in bounds.items() if key in schema]
+    return ", ".join([kinds.get(str(schema.get("type")), "any value"), *told])
 
 
 # Rules ----------------------------------------------------------------------------------------------------

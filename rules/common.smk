@@ -8,15 +8,15 @@ from pathlib import Path
 ROOT = Path(workflow.basedir)
 sys.path.insert(0, str(ROOT / "scripts"))
 
-from anatomy import config as settings
 from anatomy import omitting, planning, provenance
 from anatomy import workflow_files as files
 from anatomy import workflow_params as values
 from anatomy import workflow_resources as amounts
 from anatomy import workflow_sources as sources
 from anatomy.algorithms import registry
-from anatomy.config import Study
 from anatomy.errors import AnatomyError
+from anatomy.study import validation
+from anatomy.study.study import Study
 import _patches
 
 _patches.apply()
@@ -27,7 +27,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 try:
-    STUDY = settings.load(
+    STUDY = validation.load(
         config, ROOT, ", ".join(map(str, workflow.configfiles)) or "config"
     )
 except AnatomyError as error:

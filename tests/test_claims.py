@@ -1,7 +1,6 @@
 """Claims as statistical statements: p, verdicts, their error rates and power, the claims of the studies."""
 
 import gc
-import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
@@ -9,7 +8,6 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-import jsonschema
 import numpy as np
 import pandas as pd
 import pytest
@@ -25,6 +23,8 @@ from anatomy.analysis import Inputs
 from anatomy.claims import OPPOSITE, Claim, Evidence
 from anatomy.errors import AnatomyError
 from anatomy.rng import generator
+from anatomy.study import artifacts, validation
+from anatomy.study.checked import checked
 
 ROOT = Path(__file__).resolve().parents[1]
 KEYS = ["arm", "condition", "level"]
@@ -515,17 +515,16 @@ ALL = [f"C{number}" for number in range(1, 15)] + [f"S{number}" for number in ra
 @pytest.mark.slow
 @pytest.mark.parametrize("name", STUDIES)
 def test_claims_are_valid(name: str) -> None:
-    schema = json.loads((ROOT / "config" / "schemas" / "claims.schema.json").read_text(encoding="utf-8"))
-    jsonschema.Draft202012Validator.check_schema(schema)
-    found = studied(name)
-    jsonschema.validate(found, schema)
+    found = validation.read_claims(ROOT, name)
     own = next(iter(found["S4"]["evidence"].values()))
     for key in ("expected", "where", "table"):
         broken = {k: v for k, v in own.items() if k != key}
-        with pytest.raises(jsonschema.ValidationError, match=key):
-            jsonschema.validate({"S4": {**found["S4"], "evidence": {"own": broken}}}, schema)
-    with pytest.raises(jsonschema.ValidationError):
-        jsonschema.validate({"S4": {**found["S4"], "evidence": {"own": {**own, "expected": "left"}}}}, schema)
+        with pytest.raises(AnatomyError, match=f"S4.evidence.own: the key '{key}' is required"):
+            checked(artifacts.Claim, {**found["S4"], "evidence": {"own": broken}}, name, ("S4",))
+    with pytest.raises(AnatomyError, match="unknown 'left'"):
+        checked(
+            artifacts.Claim, {**found["S4"], "evidence": {"own": {**own, "expected": "left"}}}, name, ("S4",)
+        )
 
 
 def test_every_claim_of_the_papers_is_there() -> None:

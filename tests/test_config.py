@@ -9,17 +9,18 @@ from typing import Any
 import pytest
 import yaml
 
-from anatomy import config
 from anatomy.errors import AnatomyError
 from anatomy.names import AT_TOKENS
+from anatomy.study import rows, validation
+from anatomy.study.study import Study
 
 ROOT = Path(__file__).resolve().parents[1]
 WHERE = "config/embedded.yaml"
 SHEETS = {
-    "benchmarks": config.Benchmark,
-    "models": config.Model,
-    "runs": config.Run,
-    "arms": config.Arm,
+    "benchmarks": rows.Benchmark,
+    "models": rows.Model,
+    "runs": rows.Run,
+    "arms": rows.Arm,
 }
 Settings = dict[str, Any]
 
@@ -30,7 +31,7 @@ class Project:
     def __init__(self, root: Path):
         self.root = root
         shutil.copytree(ROOT / "config", root / "config")
-        self.settings: Settings = config.read_yaml(root / WHERE)
+        self.settings: Settings = validation.read_yaml(root / WHERE)
 
     def path(self, sheet: str) -> Path:
         return self.root / str(self.settings["sheets"][sheet])
@@ -56,13 +57,13 @@ class Project:
         self.write(sheet, rows)
 
     def artifacts(self, change: Callable[[Any], None]) -> None:
-        path = self.root / config.artifact_paths(self.settings)[0]
+        path = self.root / validation.artifact_paths(self.settings)[0]
         content = yaml.safe_load(path.read_text())
         change(content)
         path.write_text(yaml.safe_dump(content))
 
-    def load(self) -> config.Study:
-        return config.load(self.settings, self.root, WHERE)
+    def load(self) -> Study:
+        return validation.load(self.settings, self.root, WHERE)
 
     def refused(self, *parts: str) -> str:
         with pytest.raises(AnatomyError) as caught:
@@ -228,7 +229,7 @@ def test_a_run_goes_back_to_the_model_that_it_began_from(project: Project) -> No
 
 
 def published(project: Project) -> Project:
-    project.settings = config.read_yaml(project.root / "config/published.yaml")
+    project.settings = validation.read_yaml(project.root / "config/published.yaml")
     return project
 
 
@@ -271,12 +272,12 @@ def test_a_model_of_the_hub_needs(project: Project, column: str) -> None:
 @pytest.mark.parametrize(("column", "cell"), [("gpus", "7"), ("nodes", "3")])
 def test_gpus_that_cannot_divide_a_step(project: Project, column: str, cell: str) -> None:
     published(project).put("runs", "omni-grpo", column, cell)
-    project.refused("run omni-grpo", "GPUs cannot divide the preset's 256 prompts", "2048 rollouts")
+    project.refused("run omni-grpo", "256 prompts cannot be divided among", "nodes and gpus")
 
 
 def test_a_batch_that_cannot_divide_a_step(project: Project) -> None:
     published(project).settings["presets"]["reinforcement"]["omni"]["scale"]["batch"] = 3
-    project.refused("run omni-", "GPUs cannot divide", "scale.batch")
+    project.refused("run omni-", "2048 rollouts cannot be divided", "scale.batch")
 
 
 def test_a_context_without_room_for_a_prompt(project: Project) -> None:
@@ -352,11 +353,13 @@ def test_a_new_arm_run_and_benchmark_are_a_line_each(project: Project) -> None:
 def test_both_studies_are_right_and_have_the_same_tables_and_figures() -> None:
     """Those of the tiny study may cover fewer arms, benchmarks and texts, and nothing else may differ."""
     studies = [
-        config.load(config.read_yaml(ROOT / where), ROOT, where)
+        validation.load(validation.read_yaml(ROOT / where), ROOT, where)
         for where in (WHERE, "tests/tiny/config.yaml")
     ]
     assert [study.name for study in studies] == ["embedded", "tiny"]
-    record = config.read_yaml(ROOT / "config/record.yaml")  # the same in any study, so not in the tiny one
+    record = validation.read_yaml(
+        ROOT / "config/record.yaml"
+    )  # the same in any study, so not in the tiny one
     own = {"arms", "pairs", "benchmarks", "texts", "options", "overlay"}
     for kind in ("tables", "figures"):
         full, tiny = (
@@ -381,26 +384,27 @@ def test_both_studies_are_right_and_have_the_same_tables_and_figures() -> None:
 @pytest.mark.parametrize(
     ("key", "value", "parts"),
     [
-        ("seed", "one", ["seed", "integer"]),
-        ("seed", -1, ["seed", "minimum of 0"]),
-        ("title", None, ["title", "string"]),
+        ("seed", "one", ["seed", "a whole number"]),
+        ("seed", -1, ["seed", "allowed: 0 or more"]),
+        ("sampling.shards", None, ["sampling", "'shards' is null; leave it out"]),
+        ("title", None, ["title", "a text"]),
         ("study", "The Study", ["study", "^[a-z0-9-]+$"]),
-        ("sampling.n", 1, ["sampling.n", "minimum of 2"]),
-        ("sampling.n", 8.5, ["sampling.n", "integer"]),
-        ("sampling.top_p", 0, ["sampling.top_p", "minimum of 0"]),
+        ("sampling.n", 1, ["sampling.n", "allowed: 2 or more"]),
+        ("sampling.n", 8.5, ["sampling.n", "a whole number"]),
+        ("sampling.top_p", 0, ["sampling.top_p", "allowed: more than 0"]),
         ("sampling.engine", "abacus", ["sampling.engine", "abacus", "allowed: transformers"]),
         ("sampling.temprature", 1, ["sampling", "temprature", "allowed keys:", "temperature"]),
         ("colour", "red", ["top level", "colour", "allowed keys:", "benchmarks_folder"]),
         ("sheets.people", "a.tsv", ["sheets", "people", "allowed keys: arms, benchmarks, models, runs"]),
-        ("world.steps", [0], ["world.steps.0", "minimum of 1"]),
-        ("world.steps", 3, ["world.steps", "array"]),
+        ("world.steps", [0], ["world.steps.0", "allowed: 1 or more"]),
+        ("world.steps", 3, ["world.steps", "a list"]),
         ("world.mixture", {}, ["world", "mixture", "allowed keys: steps"]),
         (
             "presets.supervised.base.mixture.errors",
             1.5,
-            ["presets.supervised.base.mixture.errors", "maximum of 1"],
+            ["presets.supervised.base.mixture.errors", "allowed: 1 or less"],
         ),
-        ("presets.supervised.base.hidden", "big", ["presets.supervised.base.hidden", "integer"]),
+        ("presets.supervised.base.hidden", "big", ["presets.supervised.base.hidden", "a whole number"]),
         ("presets.supervised.student.hidden", 8, ["presets.supervised.student", "'mixture'", "'hidden'"]),
         (
             "presets.pretraining",
@@ -408,11 +412,15 @@ def test_both_studies_are_right_and_have_the_same_tables_and_figures() -> None:
             ["presets", "pretraining", "allowed keys: reinforcement, sampling, supervised"],
         ),
         ("presets.reinforcement.wide.rolouts", 3, ["presets.reinforcement.wide", "rolouts", "rollouts"]),
-        ("presets.reinforcement.wide.rollouts", 1, ["presets.reinforcement.wide.rollouts", "minimum of 2"]),
+        (
+            "presets.reinforcement.wide.rollouts",
+            1,
+            ["presets.reinforcement.wide.rollouts", "allowed: 2 or more"],
+        ),
         ("presets.reinforcement.ppo.value.gama", 1, ["presets.reinforcement.ppo.value", "gama", "gamma"]),
-        ("sampling.match_n", 0, ["sampling.match_n", "minimum of 1"]),
+        ("sampling.match_n", 0, ["sampling.match_n", "allowed: 1 or more"]),
         ("statistics.level", 1, ["statistics.level", "1"]),
-        ("statistics", None, ["statistics", "object"]),
+        ("statistics", None, ["statistics", "a mapping of keys to values"]),
     ],
 )
 def test_wrong_settings(project: Project, key: str, value: object, parts: list[str]) -> None:
@@ -514,6 +522,7 @@ def test_a_sheet_that_is_not_text(project: Project) -> None:
         ("runs", "grpo", "seeds", "0;1", ["'0;1' is not whole numbers"]),
         ("runs", "grpo", "checkpoints", "1,,2", ["'1,,2' is not whole numbers"]),
         ("runs", "dapo", "tokens", "1e5", ["'1e5' is not a whole number"]),
+        ("runs", "dapo", "tokens", "-1", ["'-1'; allowed: 0 or more"]),
         ("runs", "grpo", "algorithm", "alchemy", ["unknown 'alchemy'", "allowed: dapo, dr-grpo, grpo"]),
         ("models", "base", "source", "heaven", ["unknown 'heaven'", "allowed: pretrain, distill"]),
         ("benchmarks", "aime24", "source", "moon", ["unknown 'moon'", "allowed: world, tasks, hub"]),
@@ -578,7 +587,7 @@ def test_a_cell_of_the_wrong_type_or_value(
         ("runs", "stage2-pss", "failed_by", "nobody", ["run stage2-pss", "unknown arm", "'nobody'"]),
         ("runs", "stage2-pss", "failed_by", "grpo", ["'grpo' is not sampled on 'pool'"]),
         ("runs", "stage2-pss", "levels", "0-5", ["run stage2-pss", "unknown level 'partial-5'"]),
-        ("runs", "stage2-pss", "easier", "-1", ["run stage2-pss: easier -1; allowed: 0 or more"]),
+        ("runs", "stage2-pss", "easier", "-1", ["column easier: '-1'; allowed: 0 or more"]),
         ("runs", "stage2-pss", "seeds", "0-3", ["'stage1' that it starts from has not all of its seeds"]),
         ("runs", "stage1", "start", "stage2-pss", ["starts from itself", "stage1 <- stage2-pss"]),
         ("runs", "stage2-sft", "levels", "0-4", ["run stage2-sft", "sft takes no levels"]),
@@ -627,19 +636,26 @@ def test_a_temperature_that_cannot_be(
 @pytest.mark.parametrize(
     ("cells", "preset", "parts"),
     [
-        ({"steps": "10"}, {"updates": 4, "checkpoint_every": 8}, ["steps 10", "multiples", "updates 4"]),
-        ({"steps": "8"}, {"updates": 4, "checkpoint_every": 6}, ["checkpoint_every 6", "updates 4"]),
-        ({"steps": "9"}, {"updates": 3, "checkpoint_every": 3}, ["prompts times rollouts", "updates 3"]),
-        ({"algorithm": "ppo"}, {}, ["`value` belongs to algorithm ppo"]),
+        ({"steps": "10"}, {"updates": 4, "checkpoint_every": 8}, ["steps 10 is not a multiple of updates 4"]),
+        (
+            {"steps": "8"},
+            {"updates": 4, "checkpoint_every": 6},
+            ["checkpoint_every 6 is not a multiple of updates 4"],
+        ),
+        (
+            {"steps": "9"},
+            {"updates": 3, "checkpoint_every": 3},
+            ["updates 3 does not divide 2 prompts x 4 rollouts"],
+        ),
+        ({"algorithm": "ppo"}, {}, ["(`value`) belongs to algorithm ppo"]),
         (
             {"algorithm": "rloo"},
             {"value": {"learning_rate": 1e-3, "gamma": 1, "lam": 1}},
-            ["`value` belongs to algorithm ppo"],
+            ["(`value`) belongs to algorithm ppo"],
         ),
         ({"steps": "0"}, {}, ["steps 0; allowed: 1 or more"]),
         ({"steps": "-"}, {}, ["steps 0; allowed: 1 or more"]),
         ({"steps": "-8"}, {}, ["steps -8; allowed: 1 or more"]),
-        ({"tokens": "-1"}, {}, ["tokens -1; allowed: 0 or more"]),
         ({"seeds": "0-2,1"}, {}, ["a seed stands twice in [0, 1, 2, 1]"]),
     ],
 )

@@ -13,14 +13,15 @@ from snakemake.cli import parse_config
 from tiny import ROOT, copy_repository
 
 import workflow
-from anatomy import config, omitting
-from anatomy.config import Study
+from anatomy import omitting
+from anatomy.study import validation
+from anatomy.study.study import Study
 
 CONFIGS = ("config/embedded.yaml", "config/published.yaml", "tests/tiny/config.yaml")
 
 
 def load(where: str) -> Study:
-    return config.load(config.read_yaml(ROOT / where), ROOT, where)
+    return validation.load(validation.read_yaml(ROOT / where), ROOT, where)
 
 
 def names(value: Any) -> Iterator[str]:

@@ -18,10 +18,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pypdf import PdfReader
 
-from anatomy import config, reporting
+from anatomy import reporting
 from anatomy.analysis import TARGETS
-from anatomy.config import Study
 from anatomy.errors import AnatomyError
+from anatomy.study import validation
+from anatomy.study.study import Study
 from anatomy.typesetting import typed_numbers
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -64,7 +65,7 @@ def number(value: float | str, low: float | None = None, high: float | None = No
 
 
 def study(name: str) -> Study:
-    return config.load(config.read_yaml(ROOT / STUDIES[name]), ROOT, STUDIES[name])
+    return validation.load(validation.read_yaml(ROOT / STUDIES[name]), ROOT, STUDIES[name])
 
 
 def leading(of: Study) -> Iterator[str]:

@@ -18,23 +18,26 @@ from hypothesis import given
 from hypothesis import strategies as st
 from test_workflow import command, copy_repository
 
-from anatomy import config, estimating, planning, reporting
+from anatomy import estimating, planning, reporting
 from anatomy.errors import AnatomyError
 from anatomy.planning import Cost, Estimates, Job, Record
+from anatomy.study import rows as sheet_rows
+from anatomy.study import sheets, validation
+from anatomy.study.study import Study
 
 ROOT = Path(__file__).resolve().parents[1]
 
 
 def sheet(path: Path, kind: Any, *rows: Mapping[str, object]) -> list[Any]:
     """Write a sheet with empty cells where a row says nothing, and read it."""
-    names = [field.name for field in fields(kind)]
+    names = list(kind.model_fields)
     lines = [names, *([str(row.get(name, "-")) for name in names] for row in rows)]
     path.write_text("".join("\t".join(line) + "\n" for line in lines))
-    return config.sheet(path, kind)
+    return sheets.sheet(path, kind)
 
 
 def named(rows: Sequence[Any]) -> dict[str, Any]:
-    return {getattr(row, fields(row)[0].name): row for row in rows}
+    return {getattr(row, next(iter(type(row).model_fields))): row for row in rows}
 
 
 SPEEDS = [
@@ -67,7 +70,7 @@ REINFORCEMENT = {
 
 
 @pytest.fixture(scope="module")
-def study(tmp_path_factory: pytest.TempPathFactory) -> config.Study:
+def study(tmp_path_factory: pytest.TempPathFactory) -> Study:
     """A study of two models, of 5 and 30 billion parameters, the first with a run of each kind."""
     folder = tmp_path_factory.mktemp("sheets")
     settings: dict[str, Any] = {
@@ -117,27 +120,29 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> config.Study:
         {"arm": "long", "model": "thirty", "step": "last", "sampling": "long", "n": 10},
         {"arm": "trained", "model": "grpo", "step": "last"},
     ]
-    return config.Study(
+    return Study(
         settings,
         named(
-            sheet(folder / "benchmarks", config.Benchmark, *({**row, "side": "test"} for row in benchmarks))
+            sheet(
+                folder / "benchmarks", sheet_rows.Benchmark, *({**row, "side": "test"} for row in benchmarks)
+            )
         ),
-        named(sheet(folder / "models", config.Model, *models)),
-        named(sheet(folder / "runs", config.Run, *runs)),
-        named(sheet(folder / "arms", config.Arm, *arms)),
-        sheet(folder / "throughputs", config.Throughput, *SPEEDS),
+        named(sheet(folder / "models", sheet_rows.Model, *models)),
+        named(sheet(folder / "runs", sheet_rows.Run, *runs)),
+        named(sheet(folder / "arms", sheet_rows.Arm, *arms)),
+        sheet(folder / "throughputs", sheet_rows.Throughput, *SPEEDS),
         {"tables": {"a": {"published": "Table 1"}, "b": {}, "c": {}}, "figures": {"d": {}, "e": {}}},
         {},
     )
 
 
-def small(study: config.Study) -> config.Study:
+def small(study: Study) -> Study:
     """The same without a scale: a study of small models, in one shard."""
     settings = {name: value for name, value in study.settings.items() if name != "scale"}
     return replace(study, settings={**settings, "sampling": {**settings["sampling"], "shards": 1}})
 
 
-def hours(study: config.Study, rule: str, **wildcards: str) -> float:
+def hours(study: Study, rule: str, **wildcards: str) -> float:
     found, basis = Estimates(study).hours(rule, planning.work(study, rule, wildcards))
     assert found is not None and basis == "statements"
     return found
@@ -149,13 +154,13 @@ ARM = {"arm": "five", "seed": "0", "benchmark": "test"}
 # What one job takes -------------------------------------------------------------------------------------
 
 
-def test_a_throughput_is_that_of_the_next_larger_model(study: config.Study) -> None:
+def test_a_throughput_is_that_of_the_next_larger_model(study: Study) -> None:
     assert planning.throughput(study, "sample", 8).tokens_per_second == 1000
     assert planning.throughput(study, "sample", 8.1).tokens_per_second == 100
     assert planning.throughput(study, "sample", 8, "small").tokens_per_second == 500
 
 
-def test_a_missing_throughput_is_named(study: config.Study) -> None:
+def test_a_missing_throughput_is_named(study: Study) -> None:
     for task, size, gpu in (("sample", 41, "big"), ("train", 1, "huge")):
         with pytest.raises(
             AnatomyError, match=rf"made.tsv: no row for gpu '{gpu}', task '{task}'.*big, small"
@@ -163,7 +168,7 @@ def test_a_missing_throughput_is_named(study: config.Study) -> None:
             planning.throughput(study, task, size, gpu)
 
 
-def test_sampling(study: config.Study) -> None:
+def test_sampling(study: Study) -> None:
     # 100 problems x 40 x 500 tokens at 1,000 a second: 2,000 s, two shards of half an hour at most.
     assert planning.shards(study, "five", "test") == 2
     start = planning.SECONDS["sample"] + 10 / planning.LOADING  # 10 GB of weights
@@ -176,7 +181,7 @@ def test_sampling(study: config.Study) -> None:
     assert planning.shard_minutes(study, "long", "test") == 60 + math.ceil(2 * (start + 10_000 / 6) / 60)
 
 
-def test_the_other_jobs_that_sample(study: config.Study) -> None:
+def test_the_other_jobs_that_sample(study: Study) -> None:
     def tokens(rule: str, **more: str) -> float:
         return planning.work(study, rule, {**ARM, **more}).amounts["sample"]
 
@@ -185,7 +190,7 @@ def test_the_other_jobs_that_sample(study: config.Study) -> None:
     assert tokens("match") == planning.TRIALS * 100 * 4 * 500
 
 
-def test_scoring(study: config.Study) -> None:
+def test_scoring(study: Study) -> None:
     names = {"scorer": "long", "seed": "0", "text_seed": "0", "benchmark": "test"}
     scored = planning.work(study, "score", {**names, "text": "five"})
     assert scored.amounts == {"score": 100 * 5 * (planning.PROMPT_TOKENS + 500)}
@@ -194,7 +199,7 @@ def test_scoring(study: config.Study) -> None:
     assert gold.amounts == {"score": 100 * (planning.PROMPT_TOKENS + planning.SOLUTION_TOKENS)}
 
 
-def test_training(study: config.Study) -> None:
+def test_training(study: Study) -> None:
     # 10 rounds of 40 completions of 150 tokens; a third begins at a step that is a multiple of kl_every.
     text = 10 * 40 * (planning.PROMPT_TOKENS + 150)
     plain = {"sample": 10 * 40 * 150, "train": text, "score": pytest.approx(text / 3)}
@@ -214,14 +219,16 @@ def test_training(study: config.Study) -> None:
     assert planning.training_minutes(study, "grpo") == 60 + math.ceil(2 * (start + seconds) / 60)
 
 
-def test_a_day_is_the_longest_time_limit_of_a_training(study: config.Study) -> None:
-    slow = replace(study, throughputs=[replace(row, tokens_per_second=0.1) for row in study.throughputs])
+def test_a_day_is_the_longest_time_limit_of_a_training(study: Study) -> None:
+    slow = replace(
+        study, throughputs=[row.model_copy(update={"tokens_per_second": 0.1}) for row in study.throughputs]
+    )
     assert hours(slow, "train", run="grpo", seed="0") > 24
     assert planning.training_minutes(slow, "grpo") == 24 * 60
     assert planning.training_minutes(small(study), "grpo") == 2 * planning.SMALL_MINUTES
 
 
-def test_grading_and_counting_go_by_completions(study: config.Study) -> None:
+def test_grading_and_counting_go_by_completions(study: Study) -> None:
     rates = planning.RATES
     one = hours(study, "grade", **ARM, piece="shard-001") * 3600 - planning.SECONDS["grade"]
     assert one == pytest.approx(2000 / rates["grade"])
@@ -231,7 +238,7 @@ def test_grading_and_counting_go_by_completions(study: config.Study) -> None:
     assert planning.work(study, "recount", {**ARM, "other": "long"}).amounts == {"count": 320}
 
 
-def test_disk_and_downloads(study: config.Study) -> None:
+def test_disk_and_downloads(study: Study) -> None:
     found = planning.work(study, "download", {"model": "thirty", "seed": "0"})
     assert (found.amounts, found.disk) == ({"download": 60e9}, 60)
     run = planning.work(study, "train", {"run": "grpo", "seed": "0"})
@@ -247,7 +254,7 @@ def test_disk_and_downloads(study: config.Study) -> None:
 # Records of finished jobs -------------------------------------------------------------------------------
 
 
-def test_records_beat_statements(study: config.Study) -> None:
+def test_records_beat_statements(study: Study) -> None:
     grade = planning.work(study, "grade", {**ARM, "piece": "probes"})
     stated, _ = Estimates(study).hours("grade", grade)
     other = {**ARM, "piece": "shard-000"}
@@ -256,7 +263,7 @@ def test_records_beat_statements(study: config.Study) -> None:
     assert stated is not None and found == pytest.approx(3 * stated) and basis == "records"
 
 
-def test_records_of_a_rule_count_together_and_for_that_rule_alone(study: config.Study) -> None:
+def test_records_of_a_rule_count_together_and_for_that_rule_alone(study: Study) -> None:
     job = {**ARM, "shard": "000"}
     stated = hours(study, "sample", **job)
     records = [Record("sample", job, stated * 3600 * factor) for factor in (1, 2, 3)]
@@ -268,7 +275,7 @@ def test_records_of_a_rule_count_together_and_for_that_rule_alone(study: config.
     assert estimates.hours("probe", planning.work(study, "probe", ARM))[1] == "statements"
 
 
-def test_records_say_nothing_of_another_gpu(study: config.Study) -> None:
+def test_records_say_nothing_of_another_gpu(study: Study) -> None:
     other = replace(study, settings={**study.settings, "scale": {**study.settings["scale"], "gpu": "small"}})
     job, verdicts = {**ARM, "shard": "000"}, {**ARM, "piece": "shard-000"}
     records = [Record("sample", job, 1.0), Record("grade", verdicts, 1.0)]
@@ -280,7 +287,7 @@ def test_records_say_nothing_of_another_gpu(study: config.Study) -> None:
     assert graded == (pytest.approx(1 / 3600), "records")
 
 
-def test_small_models_are_known_by_records_alone(study: config.Study) -> None:
+def test_small_models_are_known_by_records_alone(study: Study) -> None:
     tiny = small(study)
     job = planning.work(tiny, "sample", ARM)
     assert Estimates(tiny).hours("sample", job) == (None, "unknown")
@@ -290,13 +297,15 @@ def test_small_models_are_known_by_records_alone(study: config.Study) -> None:
     assert estimates.hours("sample", job) == (pytest.approx(100 / 3600), "records")
     assert estimates.hours("sample", planning.work(tiny, "sample", long))[0] == pytest.approx(100 / 3600)
     fourth = planning.work(
-        replace(tiny, benchmarks={"test": replace(tiny.benchmarks["test"], problems=25)}), "sample", ARM
+        replace(tiny, benchmarks={"test": tiny.benchmarks["test"].model_copy(update={"problems": 25})}),
+        "sample",
+        ARM,
     )
     assert estimates.hours("sample", fourth)[0] == pytest.approx(25 / 3600)
     assert estimates.hours("table", planning.work(tiny, "table", {"table": "a"})) == (None, "unknown")
 
 
-def test_rules_without_a_known_volume_take_the_mean(study: config.Study) -> None:
+def test_rules_without_a_known_volume_take_the_mean(study: Study) -> None:
     tiny = small(study)
     records = [Record("table", {"table": name}, seconds) for name, seconds in (("a", 10.0), ("b", 20.0))]
     assert Estimates(tiny, records=records).hours("table", planning.work(tiny, "table", {"table": "c"})) == (
@@ -308,7 +317,7 @@ def test_rules_without_a_known_volume_take_the_mean(study: config.Study) -> None
 # What all jobs cost together ----------------------------------------------------------------------------
 
 
-def costs(study: config.Study, jobs: Sequence[Job], seconds: Mapping[str, float]) -> planning.Plan:
+def costs(study: Study, jobs: Sequence[Job], seconds: Mapping[str, float]) -> planning.Plan:
     """Plan jobs of a study of small models whose rules take so many seconds."""
     records = [Record(rule, {}, time) for rule, time in seconds.items()]
     return planning.plan(small(study), jobs, Estimates(small(study), records=records))
@@ -322,7 +331,7 @@ def figure(name: str, *needs: int) -> Job:
     return Job("figure", {"figure": name}, needs)
 
 
-def test_a_known_plan(study: config.Study) -> None:
+def test_a_known_plan(study: Study) -> None:
     jobs = [
         Job("world", {"benchmark": "x"}),
         Job("scaffold", {"benchmark": "x"}, [0], cores=2),
@@ -360,7 +369,7 @@ def test_a_known_plan(study: config.Study) -> None:
     assert found.of("other")[0].cost == Cost(1, 0, cpu_hours=pytest.approx(0.01))
 
 
-def test_what_is_finished_costs_nothing(study: config.Study) -> None:
+def test_what_is_finished_costs_nothing(study: Study) -> None:
     jobs = [Job("world", {}, todo=False), table("a", 0, todo=False), table("b", 0), figure("d", 1, 2)]
     found = costs(study, jobs, {"world": 3600, "table": 360, "figure": 36})
     assert found.finished == 2
@@ -370,7 +379,7 @@ def test_what_is_finished_costs_nothing(study: config.Study) -> None:
     assert [line.name for line in found.of("artifact")] == ["figure d", "table b"]
 
 
-def test_unknown_times_are_counted(study: config.Study) -> None:
+def test_unknown_times_are_counted(study: Study) -> None:
     found = costs(study, [Job("world", {}), Job("world", {}), table("a", 0, 1)], {"table": 360})
     assert found.total.cost == Cost(3, 2, cpu_hours=pytest.approx(0.1))
     assert found.total.basis == "records and unknown"
@@ -378,14 +387,14 @@ def test_unknown_times_are_counted(study: config.Study) -> None:
     assert "The time of 2 jobs is unknown" in text and "world" in text.splitlines()[-1]
 
 
-def test_nothing_left(study: config.Study) -> None:
+def test_nothing_left(study: Study) -> None:
     for jobs in ([], [table("a", todo=False)]):
         found = costs(study, jobs, {})
         assert found.total.cost == Cost() and found.path == []
         assert estimating.printed(found, study)
 
 
-def test_gpus_downloads_and_disk_are_added(study: config.Study) -> None:
+def test_gpus_downloads_and_disk_are_added(study: Study) -> None:
     jobs = [
         Job("download", {"model": "five", "seed": "0"}),
         Job("sample", {**ARM, "shard": "000"}, [0], cores=8, gpus=1),
@@ -421,7 +430,7 @@ def upstream(jobs: Sequence[Job], place: int) -> set[int]:
 
 
 @given(workflows())
-def test_own_shared_and_other_make_the_total(study: config.Study, jobs: list[Job]) -> None:
+def test_own_shared_and_other_make_the_total(study: Study, jobs: list[Job]) -> None:
     found = costs(study, jobs, {"world": 5, "scaffold": 11, "table": 17, "figure": 2})
     parts = [line.cost for part in ("own", "shared", "other") for line in found.of(part)]
     total = found.total.cost
@@ -440,7 +449,7 @@ def test_own_shared_and_other_make_the_total(study: config.Study, jobs: list[Job
         assert line.cost.jobs <= alone[line.name].jobs and line.longest_hours <= found.total.longest_hours
 
 
-def test_csv_round_trip(study: config.Study, tmp_path: Path) -> None:
+def test_csv_round_trip(study: Study, tmp_path: Path) -> None:
     jobs = [Job("world", {}), table("a", 0), figure("d", 1), Job("download", {"model": "five"})]
     found = costs(study, jobs, {"world": 1234.5, "table": 1 / 3, "figure": 7})
     reporting.write_csv(tmp_path / "plan.csv", [line.cells() for line in found.lines], exact=True)
@@ -507,9 +516,9 @@ def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
     del settings["sampling"]["shards"]
     settings["sampling"]["max_new_tokens"] = 2000
     (folder / "scaled.yaml").write_text(yaml.safe_dump({**settings, "study": "tiny"}))
-    sheet(folder / "made.tsv", config.Throughput, *SPEEDS)
+    sheet(folder / "made.tsv", sheet_rows.Throughput, *SPEEDS)
     faster = [{**row, "tokens_per_second": 2000} for row in SPEEDS if row["gpu"] == "big"]
-    sheet(folder / "faster.tsv", config.Throughput, *faster)
+    sheet(folder / "faster.tsv", sheet_rows.Throughput, *faster)
     targets = ("results/tiny/problems/hard.parquet", "results/tiny/prompts/hard/world.parquet")
     done = subprocess.run(command(*targets), cwd=folder, text=True, capture_output=True)
     assert done.returncode == 0, done.stderr[-3000:]
@@ -569,7 +578,7 @@ def test_every_job_of_the_published_study_has_an_estimate(clone: Path) -> None:
     frame = planned(clone, "--configfile", "config/published.yaml")
     assert frame.basis["total", "all"] == "statements" and frame.unknown["total", "all"] == 0
     # A shard takes what it is meant to take, and the start of the engine.
-    longest = config.read_yaml(clone / "config/published.yaml")["scale"]["shard_hours"]
+    longest = validation.read_yaml(clone / "config/published.yaml")["scale"]["shard_hours"]
     assert frame.longest_hours["rule", "sample"] < longest + 0.2
 
 

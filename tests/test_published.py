@@ -33,11 +33,13 @@ from matplotlib.figure import Figure
 from tokenizers.pre_tokenizers import ByteLevel
 from transformers import PreTrainedTokenizerBase, Qwen2Config, Qwen2ForCausalLM, Qwen2Tokenizer
 
-from anatomy import benchmarks, config, plotting, reporting, tables
+from anatomy import benchmarks, plotting, reporting, tables
 from anatomy.analyses import claims as claims_table
 from anatomy.analyses import study as study_table
 from anatomy.analyses import tests as tests_table
 from anatomy.analysis import Inputs
+from anatomy.study import validation
+from anatomy.study.study import Study
 
 ROOT = Path(__file__).resolve().parents[1]
 PARTS = ("Snakefile", "rules", "scripts", "config", "envs", "profiles")
@@ -330,8 +332,8 @@ JOBS = {
 
 
 @cache
-def study() -> config.Study:
-    return config.load(yaml.safe_load((ROOT / STUDY).read_text()), ROOT, STUDY)
+def study() -> Study:
+    return validation.load(yaml.safe_load((ROOT / STUDY).read_text()), ROOT, STUDY)
 
 
 @pytest.mark.slow

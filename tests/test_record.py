@@ -20,10 +20,11 @@ from scipy import stats
 from tiny import copy_repository
 
 import workflow
-from anatomy import config, coverage, estimator_checks, overlay, passk, record, reporting
+from anatomy import coverage, estimator_checks, overlay, passk, record, reporting
 from anatomy.analysis import Inputs, Rows
 from anatomy.errors import AnatomyError
 from anatomy.passk import Counts
+from anatomy.study import validation
 
 ROOT = Path(__file__).resolve().parents[1]
 REFERENCE = ROOT / ".." / "shared" / "reference"
@@ -359,8 +360,8 @@ def test_a_name_in_two_files_of_artifacts_is_refused(tmp_path: Path) -> None:
         entry = {"title": "T", "keys": ["k"], "numbers": {}, "published": "none"}
         (tmp_path / f"{name}.yaml").write_text(yaml.safe_dump({"tables": {"same": entry}, "figures": {}}))
     with pytest.raises(AnatomyError, match=r"two\.yaml: tables\.same stands in one\.yaml too"):
-        config.read_artifacts(tmp_path, ["one.yaml", "two.yaml"])
-    together, origin = config.read_artifacts(tmp_path, ["two.yaml"])
+        validation.read_artifacts(tmp_path, ["one.yaml", "two.yaml"])
+    together, origin = validation.read_artifacts(tmp_path, ["two.yaml"])
     assert list(together["tables"]) == ["same"] and origin == {("tables", "same"): "two.yaml"}
 
 
@@ -397,7 +398,7 @@ def test_every_overlay_finds_its_numbers(
     study: str, made: Callable[[str], pd.DataFrame], tmp_path: Path
 ) -> None:
     where = ROOT / f"config/{study}.yaml"
-    figures = config.load(config.read_yaml(where), ROOT, str(where)).artifacts["figures"]
+    figures = validation.load(validation.read_yaml(where), ROOT, str(where)).artifacts["figures"]
     found = {name: entry["overlay"] for name, entry in figures.items() if "overlay" in entry}
     assert len(found) >= {"embedded": 4, "published": 19}[study]
     for spec in found.values():

@@ -8,19 +8,20 @@ from typing import Any
 import pytest
 from tiny import ROOT
 
-from anatomy import config, omitting
+from anatomy import omitting
 from anatomy import workflow_files as files
 from anatomy import workflow_params as params
 from anatomy import workflow_resources as resources
 from anatomy import workflow_sources as sources
-from anatomy.config import Study
 from anatomy.errors import AnatomyError
+from anatomy.study import validation
+from anatomy.study.study import Study
 
 CONFIGS = ("tests/tiny/config.yaml", "config/embedded.yaml", "config/published.yaml")
 
 
 def load(path: str, **changes: Any) -> Study:
-    return config.load(config.read_yaml(ROOT / path) | changes, ROOT, path)
+    return validation.load(validation.read_yaml(ROOT / path) | changes, ROOT, path)
 
 
 @pytest.fixture(scope="module")

@@ -42,7 +42,7 @@ POWER = 0.8
 
 @dataclass(frozen=True)
 class Evidence:
-    """Where a claim's effects stand in a scope. See config/schemas/claims.schema.json."""
+    """Where a claim's effects stand in a scope. See ``anatomy.study.artifacts``."""
 
     table: str
     where: Mapping[str, Any]

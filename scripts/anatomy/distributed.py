@@ -21,9 +21,10 @@ import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any, Literal, get_args
+from typing import IO, Any, get_args
 
 from anatomy.errors import AnatomyError
+from anatomy.study.training_rules import Precision, Rollouts, Sharding, VllmMode
 
 _MODULE = "anatomy.distributed"
 _GRACE = 5.0
@@ -32,10 +33,6 @@ _TAIL = 15
 """Lines of a failed process's log that are shown."""
 _RENDEZVOUS = 120.0
 """Seconds that a node waits for the first one to say where the processes meet."""
-
-Sharding = Literal["none", "fsdp2"]
-Rollouts = Literal["decoder", "vllm"]
-VllmMode = Literal["colocate", "server"]
 
 
 @dataclass(frozen=True)
@@ -58,7 +55,7 @@ class Scale:
     batch: int = 0
     """Rollouts in one forward and backward pass of a process; 0: its whole part of a step."""
     gradient_checkpointing: bool = False
-    dtype: Literal["bfloat16", "float32"] = "bfloat16"
+    dtype: Precision = "bfloat16"
     """Of the arithmetic and of the models kept. Master weights are float32."""
 
     def __post_init__(self) -> None:

@@ -4,9 +4,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from anatomy.config import Study, Throughput, sheet
 from anatomy.errors import AnatomyError
 from anatomy.planning import Line, Plan
+from anatomy.study.rows import Throughput
+from anatomy.study.sheets import sheet
+from anatomy.study.study import Study
 
 
 def asked(study: Study, throughputs: Path | None, gpu: str | None) -> Study:

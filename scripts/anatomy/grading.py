@@ -17,14 +17,12 @@ import itertools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, Literal, get_args
+from typing import Any, get_args
 
 from anatomy import guarded, mathematics, programs, sandbox, scaffold, tasks, world
 from anatomy.errors import AnatomyError
-from anatomy.verdicts import Name, Verdict
+from anatomy.verdicts import Grader, Name, Scheme, Verdict
 
-Kind = Literal["math", "world", "program"]
-Scheme = Literal["outcome", "hierarchical"]
 _BATCH = 2_048
 """Completions that are graded together: enough to keep workers busy, few enough to hold."""
 
@@ -64,8 +62,8 @@ def grade(kind: str, items: Iterable[Item], marks: Marks = Marks(), workers: int
     Raises:
         AnatomyError: unknown ``kind``; a gold answer that cannot be read; programs, and no sandbox for them.
     """
-    if kind not in get_args(Kind):
-        raise AnatomyError(f"unknown grader {kind!r}; allowed are {list(get_args(Kind))}")
+    if kind not in get_args(Grader):
+        raise AnatomyError(f"unknown grader {kind!r}; allowed are {list(get_args(Grader))}")
     source = iter(items)
     while batch := list(itertools.islice(source, _BATCH)):
         if kind == "math":

@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import replace
 from typing import Any
 
-from anatomy.config import Study
+from anatomy.study.study import Study
 
 FEWEST = 2
 """An artifact that compares arms is left out where fewer than these are left of several."""
@@ -21,7 +21,7 @@ def programs(study: Study) -> Study:
     for name, arm in study.arms.items():
         benchmarks = tuple(one for one in arm.benchmarks if one in kept)
         if (arm.model in runs or arm.model in study.models) and (benchmarks or not arm.benchmarks):
-            arms[name] = replace(arm, benchmarks=benchmarks)
+            arms[name] = arm.model_copy(update={"benchmarks": benchmarks})
     tables = _artifacts(study.artifacts["tables"], arms, kept)
     for table in tables.values():
         if "tables" in table:  # a table over other tables

@@ -14,8 +14,9 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from anatomy.algorithms import registry
-from anatomy.config import Study, Throughput
 from anatomy.errors import AnatomyError
+from anatomy.study.rows import Throughput
+from anatomy.study.study import Study
 
 SMALL_MINUTES = 60
 SMALL_MEMORY = 3000

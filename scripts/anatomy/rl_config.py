@@ -4,9 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from anatomy.algorithms import registry
 from anatomy.distributed import Scale
-from anatomy.errors import AnatomyError
+from anatomy.study.training_rules import Division
 
 
 @dataclass(frozen=True)
@@ -55,26 +54,7 @@ class Reinforcement:
     """How it is spread over processes; nothing for one process with this project's decoder."""
 
     def __post_init__(self) -> None:
-        for name, per in (("checkpoint_every", self.updates), ("steps", self.updates)):
-            if getattr(self, name) % per:
-                raise AnatomyError(f"{name} {getattr(self, name)} is not a multiple of updates {per}")
-        if self.prompts * self.rollouts % self.updates:
-            raise AnatomyError(
-                f"updates {self.updates} does not divide {self.prompts} prompts x {self.rollouts} rollouts"
-            )
-        if registry.find(self.algorithm).value_model != (self.value is not None):
-            learners = " or ".join(registry.value_learners())
-            raise AnatomyError(f"a value model (value: ...) belongs to algorithm {learners}, and to no other")
-        if self.prompts % self.world:
-            raise AnatomyError(
-                f"{self.prompts} prompts cannot be divided among {self.world} processes: change the preset's"
-                " prompts, or the run's nodes and gpus"
-            )
-        if self.rows % (self.world * self.batch):
-            raise AnatomyError(
-                f"an optimiser step's {self.rows} rollouts cannot be divided among {self.world} processes in"
-                f" passes of {self.batch}: change the scale's batch, or the preset's updates"
-            )
+        self.division.check()
 
     @classmethod
     def of(cls, values: Mapping[str, Any]) -> "Reinforcement":
@@ -99,11 +79,26 @@ class Reinforcement:
         return self.scale.world if self.scale else 1
 
     @property
+    def division(self) -> Division:
+        """How steps and rollouts are divided."""
+        return Division(
+            algorithm=self.algorithm,
+            steps=self.steps,
+            checkpoint_every=self.checkpoint_every,
+            prompts=self.prompts,
+            rollouts=self.rollouts,
+            updates=self.updates,
+            value=self.value is not None,
+            processes=self.world,
+            passes_of=self.scale.batch if self.scale else 0,
+        )
+
+    @property
     def rows(self) -> int:
         """Rollouts of an optimiser step."""
-        return self.prompts * self.rollouts // self.updates
+        return self.division.rows
 
     @property
     def batch(self) -> int:
         """Rollouts of a forward and backward pass of one process."""
-        return (self.scale.batch if self.scale else 0) or max(1, self.rows // self.world)
+        return self.division.batch

@@ -12,6 +12,10 @@ Name = Literal[
     # of both
     "no_answer", "timeout", "truncated",
 ]  # fmt: skip
+Grader = Literal["math", "world", "program"]
+"""Who gives the verdict: see ``anatomy.grading``."""
+Scheme = Literal["outcome", "hierarchical"]
+"""How a verdict becomes a reward: 1 or 0; or 2, 1 or -1, by answer and format."""
 NAMES: tuple[str, ...] = get_args(Name)
 RIGHT = ("right", "passed")
 """The verdicts that count as a success, on an answer and on a program."""

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from anatomy import planning, scaffold
-from anatomy.config import Study, artifact_paths
 from anatomy.errors import AnatomyError
+from anatomy.study.study import Study
+from anatomy.study.validation import artifact_paths
 
 
 def results(study: Study) -> str:

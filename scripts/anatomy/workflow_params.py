@@ -7,7 +7,8 @@ one of its params has changed, so what does not change a job's result stays out 
 from collections.abc import Mapping
 from typing import Any
 
-from anatomy.config import Model, Run, Study
+from anatomy.study.rows import Model, Run
+from anatomy.study.study import Study
 
 SHAPE = ("hidden", "layers", "heads", "kv_heads", "inner")
 """What a preset of supervised training says of a model that is made from scratch."""

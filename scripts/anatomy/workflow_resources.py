@@ -7,7 +7,7 @@ time are those of a first attempt; the workflow multiplies them by the number of
 from typing import Any
 
 from anatomy import planning
-from anatomy.config import Study
+from anatomy.study.study import Study
 
 
 def _cores(study: Study, gpus: int) -> int:

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Any
 
-from anatomy.config import Study
+from anatomy.study.study import Study
 from anatomy.workflow_files import counts_file, results, shard_files
 
 Source = dict[str, Any]
