@@ -339,11 +339,12 @@ def _verify(repository: Repository, work: Path) -> None:
         found = _api().verify_repo_checksums(
             repository.id, repo_type=repository.kind, revision=repository.revision, local_dir=work
         )
-        for file in found.mismatches:
+        wrong = found.mismatches
+        for file in wrong:
             (work / file["path"]).unlink()
-    if found.mismatches:
-        names = ", ".join(file["path"] for file in found.mismatches)
-        sums = "; ".join("{algorithm} {actual}, expected {expected}".format(**f) for f in found.mismatches)
+    if wrong:
+        names = ", ".join(file["path"] for file in wrong)
+        sums = "; ".join("{algorithm} {actual}, expected {expected}".format(**file) for file in wrong)
         raise HubError(
             f"{repository}: the content of {names} is not that which the hub has a checksum of ({sums})",
             "it was damaged on its way and has been removed: run again to fetch it anew",
