@@ -526,7 +526,7 @@ def test_a_sheet_that_is_not_text(project: Project) -> None:
         ("runs", "grpo", "algorithm", "alchemy", ["unknown 'alchemy'", "allowed: dapo, dr-grpo, grpo"]),
         ("models", "base", "source", "heaven", ["unknown 'heaven'", "allowed: pretrain, distill"]),
         ("benchmarks", "aime24", "source", "moon", ["unknown 'moon'", "allowed: world, tasks, hub"]),
-        ("benchmarks", "aime24", "grader", "me", ["unknown 'me'", "allowed: world, math"]),
+        ("benchmarks", "aime24", "grader", "me", ["unknown 'me'", "allowed: math, world, program"]),
         ("benchmarks", "aime24", "role", "extra", ["unknown 'extra'", "allowed: train, pool, test"]),
         ("benchmarks", "aime24", "side", "left", ["unknown 'left'", "pretraining, training, test"]),
         ("benchmarks", "aime24", "problems", "lots", ["'lots' is not a whole number"]),
