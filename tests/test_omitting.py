@@ -79,7 +79,7 @@ def test_the_command_line_can_leave_them_out(said: str, monkeypatch: pytest.Monk
 def test_false_in_small_letters_is_refused_with_its_key(monkeypatch: pytest.MonkeyPatch) -> None:
     """To Snakemake only ``True`` and ``False`` are no texts after ``--config``."""
     monkeypatch.chdir(ROOT)
-    with pytest.raises(SystemExit, match="programs: 'false' is not of type 'boolean'"):
+    with pytest.raises(SystemExit, match="programs: 'false' is not true or false"):
         workflow.load([], parse_config(["programs=false"]))
 
 
