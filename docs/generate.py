@@ -27,10 +27,11 @@ from pydantic import BaseModel
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "scripts"))
 
-import workflow  # noqa: E402
-from anatomy import claims, provenance  # noqa: E402
+import _snakemake  # noqa: E402
+from anatomy.statistics import partial_conjunction  # noqa: E402
 from anatomy.study import rows  # noqa: E402
 from anatomy.study import settings as study_file  # noqa: E402
+from anatomy.workflow import code_digest  # noqa: E402
 
 HERE = "<!-- generated -->"
 """What stands in a page where its generated part goes."""
@@ -154,7 +155,7 @@ def words(schema: Mapping[str, Any]) -> str:
 def resolved(configfile: str) -> Any:
     """Return Snakemake's workflow of a study with all of its jobs, none of which runs."""
     asked = {"targets": frozenset({"all", "benchmarks"}), "forceall": True, "rerun_triggers": frozenset()}
-    found = workflow.load([ROOT / configfile], **asked)
+    found = _snakemake.load([ROOT / configfile], **asked)
     found.check()
     found._prepare_dag(forceall=True, ignore_incomplete=True, lock_warn_only=True, nolock=True)
     found.dag.update_conda_envs = lambda: None
@@ -164,7 +165,7 @@ def resolved(configfile: str) -> Any:
 
 def rules() -> str:
     """Describe every rule: what it makes from what, with which script, and which rules it stands between."""
-    provenance.stamp = lambda scripts, inputs: ""  # it reads inputs and code, and nobody looks at it here
+    code_digest.stamp = lambda scripts, inputs: ""  # it reads inputs and code, and nobody looks at it here
     before, after = defaultdict(set), defaultdict(set)
     jobs: dict[str, Counter[str]] = defaultdict(Counter)
     for study in ("embedded", "published"):
@@ -284,7 +285,7 @@ def all_claims(results: Path) -> str:
         verdicts = {(row["claim"], row["scope"]): row["verdict"] for row in rows}
     parts = []
     scale = {claim.name: claim.evidence for claim in claims_of("config/published/claims.yaml")}
-    families: dict[str, list[claims.Claim]] = {family: [] for family in FAMILIES}
+    families: dict[str, list[partial_conjunction.Claim]] = {family: [] for family in FAMILIES}
     overview = [("Claim", "Statement", *(SCOPES.values() if verdicts else ()))]
     for claim in claims_of("config/claims.yaml"):
         families[claim.family].append(claim)
@@ -311,11 +312,11 @@ def all_claims(results: Path) -> str:
     return "\n\n".join(parts)
 
 
-def claims_of(name: str) -> list[claims.Claim]:
-    return claims.read(yaml.safe_load(read(name)))
+def claims_of(name: str) -> list[partial_conjunction.Claim]:
+    return partial_conjunction.read(yaml.safe_load(read(name)))
 
 
-def evidence(found: claims.Evidence | str) -> tuple[str, str]:
+def evidence(found: partial_conjunction.Evidence | str) -> tuple[str, str]:
     """Return what a claim's effects are, and where they are expected; or why there are none."""
     if isinstance(found, str):
         return f"not testable here: {found}", ""

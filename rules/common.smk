@@ -8,11 +8,13 @@ from pathlib import Path
 ROOT = Path(workflow.basedir)
 sys.path.insert(0, str(ROOT / "scripts"))
 
-from anatomy import omitting, planning, provenance
-from anatomy import workflow_files as files
-from anatomy import workflow_params as values
-from anatomy import workflow_resources as amounts
-from anatomy import workflow_sources as sources
+from anatomy.study import without_programs
+from anatomy.planning import work
+from anatomy.workflow import code_digest
+from anatomy.workflow import files
+from anatomy.workflow import params as values
+
+
 from anatomy.algorithms import registry
 from anatomy.errors import AnatomyError
 from anatomy.study import validation
@@ -20,7 +22,7 @@ from anatomy.study.study import Study
 import _patches
 
 _patches.apply()
-provenance.remember(Path(".snakemake/code.json"))
+code_digest.remember(Path(".snakemake/code.json"))
 # A waiting thread must not take the core of the job beside it.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 # Statistics multiply small matrices: threads would only wait for those of the job beside it.
@@ -33,7 +35,7 @@ try:
 except AnatomyError as error:
     raise SystemExit(f"error: {error}")
 if not config.get("programs", True):
-    STUDY = omitting.programs(STUDY)
+    STUDY = without_programs.programs(STUDY)
 
 R = files.results(STUDY)
 F = f"figures/{STUDY.name}"
@@ -106,14 +108,14 @@ def stamp(rule, *scripts):
     def digest(wildcards):
         named = dict(wildcards)
         if "table" in named:
-            named["analysis"] = values.analysis(STUDY, wildcards.table)
+            named["analysis"] = params.analysis(STUDY, wildcards.table).replace(".", "/")
         if "figure" in named:
-            named["draws"] = values.drawn_by(STUDY, wildcards.figure)
+            named["draws"] = params.drawn_by(STUDY, wildcards.figure).replace(".", "/")
         if "run" in named:
             algorithm = STUDY.runs[wildcards.run].algorithm
             named["algorithm"] = registry.module_name(algorithm)
         inputs = workflow.get_rule(rule).expand_input(named)[0]
-        return provenance.stamp(
+        return code_digest.stamp(
             [ROOT / script.format(**named) for script in scripts],
             [Path(str(name)) for name in inputs],
         )
@@ -157,9 +159,9 @@ def growing(amount):
 
 def model_time(rule):
     """Return a resource function: minutes for a job with a model."""
-    return growing(lambda wildcards: planning.job_minutes(STUDY, rule, dict(wildcards)))
+    return growing(lambda wildcards: work.job_minutes(STUDY, rule, dict(wildcards)))
 
 
 def disk(rule):
     """Return a resource function: MB that a job with a model writes, what it needs while it runs included."""
-    return lambda wildcards: planning.disk_mb(STUDY, rule, dict(wildcards))
+    return lambda wildcards: work.disk_mb(STUDY, rule, dict(wildcards))

@@ -31,6 +31,6 @@ rule figure:
         arms=of_job(values.figure_arms),
         overlay=of_job(sources.overlay),
         options=of_job(values.figure_options),
-        stamp=stamp("figure", "scripts/figure_{draws}.py"),
+        stamp=stamp("figure", "scripts/figure.py", "scripts/anatomy/figures/{draws}.py"),
     script:
-        "../scripts/figure_{params.draws}.py"
+        "../scripts/figure.py"

@@ -5,8 +5,9 @@ import fcntl
 from snakemake.logging import logger
 from snakemake.shell import shell
 
-from anatomy import cluster, sandbox
-import forkserver
+from anatomy.cluster import orphans as cluster_orphans
+from anatomy.sandbox import bubblewrap
+import _forkserver
 
 
 def clear_stale_locks():
@@ -46,15 +47,15 @@ def fork_jobs():
     families = [
         {name: loaded[name] for name in loaded if (name in models) == with_models}
         for with_models in (False, True)
-        if forkserver.available(with_models)
+        if _forkserver.available(with_models)
     ]
     if families:
-        command, workflow.job_servers = forkserver.start(families, count=1)
+        command, workflow.job_servers = _forkserver.start(families, count=1)
         quoted = command.replace("{", "{{").replace("}", "}}")
         shell.prefix(f"set -euo pipefail; exec {quoted} ")
 
 
-# Not where a study is only looked at (scripts/workflow.py).
+# Not where a study is only looked at (scripts/_snakemake.py).
 if workflow.logger_manager:
 
     onstart:
@@ -65,7 +66,7 @@ if workflow.logger_manager:
             and values.has_programs(STUDY)
         ):
             try:
-                sandbox.check_available()
+                bubblewrap.check_available()
             except AnatomyError as error:
                 raise SystemExit(
                     f"error: {error}\nTo leave programs out of the study: make study PROGRAMS=False, or --config programs=False"
@@ -78,7 +79,7 @@ if workflow.logger_manager:
             fork_jobs()
         if RUNNING and not workflow.local_exec:
             try:
-                orphans = cluster.cancel_orphans(Path.cwd())
+                orphans = cluster_orphans.cancel_orphans(Path.cwd())
             except AnatomyError as error:
                 raise SystemExit(f"error: {error}")
             if orphans:

@@ -4,21 +4,22 @@ import json
 from pathlib import Path
 from typing import Any
 
-from anatomy import annotation, tables
-from job import run
+from _job import run
+from anatomy.problems import annotation, annotation_client
+from anatomy.storage import atomic, parquet, schemas
 
 
 def main(job: Any, report: Any) -> None:
     p = job.params
-    problems = list(tables.records(job.input.problems, "problems", tables.WITHOUT_TESTS))
+    problems = list(parquet.records(job.input.problems, "problems", schemas.WITHOUT_TESTS))
     given = annotation.given(job.input.given, problems) if job.input.get("given") else {}
-    endpoint = annotation.Endpoint(**p.endpoint) if p.endpoint else None
+    endpoint = annotation_client.Endpoint(**p.endpoint) if p.endpoint else None
     rows = list(annotation.annotate(problems, endpoint, Path(p.cache), report, given))
     found = annotation.summary(rows)
     report(", ".join(f"{found[status]} {status}" for status in annotation.STATUSES))
-    with tables.atomic(job.output.summary) as partial:
+    with atomic.atomic(job.output.summary) as partial:
         partial.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
-    tables.write(job.output.annotations, "annotations", rows)
+    parquet.write(job.output.annotations, "annotations", rows)
 
 
 if __name__ == "__main__":

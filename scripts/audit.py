@@ -17,75 +17,81 @@ import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-import workflow
-from anatomy.audit import tracing, verifying
-from anatomy.audit.trail import Trail
+import _snakemake
+from anatomy.audit import lineage
+from anatomy.audit.provenance import Trail
+from anatomy.audit.verify import finding as verify_finding
+from anatomy.audit.verify import verify as verify_verify
 from anatomy.errors import AnatomyError
 
 
 def trace(trail: Trail, a: argparse.Namespace) -> Iterator[str]:
     if a.sample is not None and a.problem is None:
         raise AnatomyError("--sample needs --problem")
-    nodes = tracing.tree(trail, a.id, a.depth)
+    nodes = lineage.tree(trail, a.id, a.depth)
     if a.dot:
-        yield from tracing.dot(nodes)
+        yield from lineage.dot(nodes)
         return
-    counts = tracing.counts(trail, a.id, a.problem) if a.id in trail.numbers else []
+    counts = lineage.counts(trail, a.id, a.problem) if a.id in trail.numbers else []
     if a.problem is not None and not counts:
         raise AnatomyError(f"--problem: {a.id} is not a number that completions stand behind directly")
-    found = tracing.completions(counts, trail, a.sample) if a.problem is not None else []
+    found = lineage.completions(counts, trail, a.sample) if a.problem is not None else []
     if a.json:
         parts = {"chain": [node.to_json() for node in nodes], "counts": counts, "completions": found}
         yield json.dumps(parts, indent=1, ensure_ascii=False)
         return
     if not found:
-        yield from tracing.lines(nodes)
+        yield from lineage.lines(nodes)
     if counts:
         yield ""
-        yield from tracing.counts_lines(counts)
-    yield from tracing.completion_lines(found, text=a.sample is not None)
+        yield from lineage.counts_lines(counts)
+    yield from lineage.completion_lines(found, text=a.sample is not None)
 
 
 def verify(trail: Trail, a: argparse.Namespace) -> Iterator[str]:
     settings = list(map(Path, trail.ledger["configfiles"])), trail.ledger["overrides"]
-    verdict = verifying.verify(trail, a.id, a.root, lambda jobs: workflow.params(jobs, *settings))
+    verdict = verify_verify.verify(trail, a.id, a.root, lambda jobs: _snakemake.params(jobs, *settings))
     if a.json:
         parts = {"root": verdict.root, "findings": [finding.to_json() for finding in verdict.findings]}
         yield json.dumps(parts | {"notes": verdict.notes}, indent=1, ensure_ascii=False)
     else:
-        yield from verifying.lines(verdict)
+        yield from verify_finding.lines(verdict)
     a.status = 1 if verdict.findings else 0
 
 
 def reproduce(trail: Trail, a: argparse.Namespace) -> Iterator[str]:
-    from anatomy.audit import reproducing  # and what compares models and tables
+    from anatomy.audit.reproduce import (
+        result,
+        run,  # and what compares models and tables
+    )
 
     work = a.work or Path(tempfile.mkdtemp(prefix="anatomy-"))
     options = {"start": a.start, "environment": a.environment, "jobs": a.jobs}
-    outcome = reproducing.reproduce(trail, a.id, work, **options, report=lambda line: print(line, flush=True))
-    yield from reproducing.lines(outcome)
+    outcome = run.reproduce(trail, a.id, work, **options, report=lambda line: print(line, flush=True))
+    yield from result.lines(outcome)
     a.status = 0 if outcome.ok else 1
 
 
 def diff(trail: Trail, a: argparse.Namespace) -> Iterator[str]:
-    from anatomy.audit import comparing
+    from anatomy.audit.diff import compare, report, side
 
-    difference = comparing.compare(comparing.side(a.a), comparing.side(a.b))
+    difference = compare.compare(side.side(a.a), side.side(a.b))
     if a.json:
         yield json.dumps(difference.to_json(), indent=1, ensure_ascii=False)
     else:
-        yield from comparing.lines(difference, a.limit or None)
+        yield from report.lines(difference, a.limit or None)
 
 
 def export(trail: Trail, a: argparse.Namespace) -> Iterator[str]:
-    from anatomy.audit import archive, crate
+    from anatomy.audit import archive
+    from anatomy.audit.crate import crate, validate
 
     if not a.folder and not a.archive:
         raise AnatomyError("name a folder for the RO-Crate, or --archive FILE")
     if a.folder:
         yield f"{crate.write(trail, a.folder, a.data)}: RO-Crate"
         if a.check:
-            wrong = crate.validate(a.folder)
+            wrong = validate.validate(a.folder)
             yield from wrong or ["it conforms to the profile Provenance Run Crate"]
             a.status = 1 if wrong else 0
     if a.archive:
@@ -100,7 +106,7 @@ def main() -> int:
     commands = parser.add_subparsers(dest="command", required=True)
     one = commands.add_parser("list", help="numbers, figures and tables, with values and where they stand")
     one.add_argument("pattern", nargs="?", default="", help="part of an id; * and ? as in a shell")
-    one.set_defaults(run=lambda trail, a: tracing.listed(trail, a.pattern))
+    one.set_defaults(run=lambda trail, a: lineage.listed(trail, a.pattern))
     one = commands.add_parser(
         "trace", help="the chain behind a number, figure or file, back to raw data and code"
     )

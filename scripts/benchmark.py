@@ -3,22 +3,23 @@
 from collections.abc import Iterator
 from typing import Any
 
-from anatomy import benchmarks, programs, tables
-from anatomy.benchmarks import Fields
-from job import run
+from _job import run
+from anatomy.problems import code_sets, math_sets
+from anatomy.problems.math_sets import Fields
+from anatomy.storage import parquet
 
 
 def main(job: Any, report: Any) -> None:
     p = job.params
-    records, origin, fields = benchmarks.local(job.input[0]), str(job.input[0]), dict(p.fields)
+    records, origin, fields = math_sets.local(job.input[0]), str(job.input[0]), dict(p.fields)
     window, form = fields.pop("window", ""), fields["answer_from"]
-    if form in programs.FORMATS:
+    if form in code_sets.FORMATS:
         days = tuple(window.split("..")) if window else None
-        rows = programs.rows(records, p.benchmark, form, origin, days, job.threads)
+        rows = code_sets.rows(records, p.benchmark, form, origin, days, job.threads)
     else:
-        rows = benchmarks.rows(records, p.benchmark, Fields(**fields), origin)
+        rows = math_sets.rows(records, p.benchmark, Fields(**fields), origin)
     count = without = 0
-    with tables.writing(job.output[0], "problems") as table:
+    with parquet.writing(job.output[0], "problems") as table:
 
         def written() -> Iterator[dict[str, Any]]:
             """One row at a time: LiveCodeBench's tests are gigabytes."""
@@ -29,9 +30,9 @@ def main(job: Any, report: Any) -> None:
                 yield row
 
         if p.sha256:
-            benchmarks.check_content(written(), p.sha256, p.benchmark)
+            math_sets.check_content(written(), p.sha256, p.benchmark)
         else:
-            digest = benchmarks.content_digest(written())
+            digest = math_sets.content_digest(written())
             report(f"its content is not pinned in the sheet of benchmarks (column sha256: {digest})")
     report(f"{count} problems" + (f", {without} of them without a solution" if without else ""))
 

@@ -2,16 +2,16 @@
 
 from typing import Any
 
-from anatomy import tables
-from anatomy.audit import site
-from anatomy.audit.trail import Trail
-from job import run
+from _job import run
+from anatomy.audit.provenance import Trail
+from anatomy.audit.site import site, spec
+from anatomy.storage import atomic
 
 
 def main(job: Any, report: Any) -> None:
     p = job.params
-    with tables.atomic_folder(job.output[0]) as partial:
-        pages = site.build(Trail(p.study), site.Spec(p.artifacts, p.claims, p.completions), partial)
+    with atomic.atomic_folder(job.output[0]) as partial:
+        pages = site.build(Trail(p.study), spec.Spec(p.artifacts, p.claims, p.completions), partial)
     report(f"{sum(pages.values())} pages, {pages.get('number.html', 0)} of them of numbers")
 
 

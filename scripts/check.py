@@ -4,27 +4,28 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from anatomy import checks
-from anatomy.hub import Repository, gigabytes
-from job import run
+from _job import run
+from anatomy.cluster import preflight, slurm
+from anatomy.hub.download import gigabytes
+from anatomy.hub.repository import Repository
 
 
 def main(job: Any, report: Any) -> None:
     p = job.params
     wanted = [row for row in p.downloads if not Path(row["path"]).exists()]
-    found, size = checks.downloads(
+    found, size = preflight.downloads(
         (Repository(row["kind"], row["id"], row["revision"]), row["gated"]) for row in wanted
     )
-    found += checks.disk(p.folder, size + p.bytes)
+    found += preflight.disk(p.folder, size + p.bytes)
     if p.programs:
-        found += checks.programs(elsewhere=p.slurm)
+        found += preflight.programs(elsewhere=p.slurm)
     if p.gpu:
-        found += checks.gpu_memory(p.models, p.gpu["memory"], p.gpu["name"])
+        found += preflight.gpu_memory(p.models, p.gpu["memory"], p.gpu["name"])
     if p.slurm:
-        site = checks.read_site(p.site)
-        found += checks.slurm([checks.Request(**request) for request in p.requests], site)
-        found += checks.conda(site)
-    for line in checks.table(found):
+        site = slurm.read_site(p.site)
+        found += slurm.slurm([slurm.Request(**request) for request in p.requests], site)
+        found += slurm.conda(site)
+    for line in preflight.table(found):
         report(line)
     errors = sum(finding.level == "error" for finding in found)
     report(f"{len(wanted)} downloads ({gigabytes(size)}), {len(found)} findings, {errors} of them errors")

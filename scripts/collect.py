@@ -4,21 +4,22 @@ import json
 from pathlib import Path
 from typing import Any
 
-from anatomy import reporting
+from _job import run
 from anatomy.errors import AnatomyError
-from anatomy.tables import atomic
-from job import run
+from anatomy.reporting import latex
+from anatomy.reporting import numbers as reporting_numbers
+from anatomy.storage.atomic import atomic
 
 
 def main(job: Any, report: Any) -> None:
     numbers: dict[str, Any] = {}
     for path in job.input:
         name = Path(path).stem
-        numbers |= reporting.numbers(name, path, job.params.tables[name])
+        numbers |= reporting_numbers.numbers(name, path, job.params.tables[name])
     pages = {number["page"].lower() for number in numbers.values()}
     if len(pages) < len(numbers):
         raise AnatomyError("two numbers would share a page of the audit site; rename an arm or a key")
-    texts = json.dumps(numbers, indent=1, allow_nan=False) + "\n", reporting.latex(numbers)
+    texts = json.dumps(numbers, indent=1, allow_nan=False) + "\n", latex.latex(numbers)
     for path, text in zip(job.output, texts, strict=True):
         with atomic(path) as partial:
             partial.write_text(text, encoding="utf-8")

@@ -2,20 +2,21 @@
 
 from typing import Any
 
-from anatomy import counting, tables
-from job import run
+from _job import run
+from anatomy.grading.counts import count
+from anatomy.storage import parquet
 
 
 def main(job: Any, report: Any) -> None:
     columns = ["problem", "condition", "sample", "tokens", "entropy", "temperature"]
-    samples = tables.records(job.input.samples, "samples", columns)
-    verdicts = tables.records(
+    samples = parquet.records(job.input.samples, "samples", columns)
+    verdicts = parquet.records(
         job.input.verdicts,
         "verdicts",
         ["problem", "condition", "sample", "verdict", "lenient", "derivation_right"],
     )
-    counts = counting.count(samples, verdicts, job.params.n)
-    tables.write(job.output[0], "counts", counts)
+    counts = count(samples, verdicts, job.params.n)
+    parquet.write(job.output[0], "counts", counts)
     report(f"{len(counts)} problems")
 
 

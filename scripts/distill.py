@@ -5,10 +5,11 @@ from typing import Any
 
 import torch
 
-from anatomy import pretraining, tables, training
+from _job import run
 from anatomy.errors import AnatomyError
-from anatomy.verdicts import RIGHT
-from job import run
+from anatomy.storage import parquet
+from anatomy.storage.verdicts import RIGHT
+from anatomy.training import checkpoints, supervised
 
 
 def main(job: Any, report: Any) -> None:
@@ -16,13 +17,13 @@ def main(job: Any, report: Any) -> None:
     torch.set_num_threads(job.threads)
     prompts = {
         row["problem"]: row["prompt"]
-        for row in tables.records(job.input.prompts, "prompts")
+        for row in parquet.records(job.input.prompts, "prompts")
         if row["condition"] == "plain"
     }
     # Samples and verdicts are in the same order; `count` checks that they belong together.
     pairs = zip(
-        tables.records(job.input.samples, "samples"),
-        tables.records(job.input.verdicts, "verdicts"),
+        parquet.records(job.input.samples, "samples"),
+        parquet.records(job.input.verdicts, "verdicts"),
         strict=True,
     )
     documents = [
@@ -33,16 +34,16 @@ def main(job: Any, report: Any) -> None:
     if not documents:
         raise AnatomyError("the teacher has no right completion: nothing can be distilled from it")
     report(f"{len(documents)} right completions of {len({d[0] for d in documents})} problems")
-    log = pretraining.finetune(
+    log = supervised.finetune(
         Path(job.input.start) / p.start_checkpoint,
         documents,
-        pretraining.Optimisation(**p.config),
+        supervised.Optimisation(**p.config),
         p.seed,
         Path(p.work),
         Path(job.output.model),
         report,
     )
-    tables.write(job.output.log, "training", training.log_rows(p.name, p.seed, log))
+    parquet.write(job.output.log, "training", checkpoints.log_rows(p.name, p.seed, log))
 
 
 if __name__ == "__main__":

@@ -3,13 +3,13 @@
 from pathlib import Path
 from typing import Any
 
-from anatomy import hub
-from job import run
+from _job import run
+from anatomy.hub import download
 
 
 def main(job: Any, report: Any) -> None:
     p = job.params
-    hub.download_model(p.id, p.revision, Path(job.output[0]) / p.checkpoint, p.work, report)
+    download.download_model(p.id, p.revision, Path(job.output[0]) / p.checkpoint, p.work, report)
 
 
 if __name__ == "__main__":

@@ -2,13 +2,13 @@
 
 from typing import Any
 
-from anatomy import hub
-from job import run
+from _job import run
+from anatomy.hub import download
 
 
 def main(job: Any, report: Any) -> None:
     p = job.params
-    hub.fetch_dataset(**p.hub, path=job.output[0], work=p.work, report=report)
+    download.fetch_dataset(**p.hub, path=job.output[0], work=p.work, report=report)
 
 
 if __name__ == "__main__":

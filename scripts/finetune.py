@@ -6,23 +6,25 @@ from typing import Any
 
 import torch
 
-from anatomy import distributed, pretraining, screening, tables, training
-from job import run
+from _job import run
+from anatomy.problems import selection
+from anatomy.storage import parquet, schemas
+from anatomy.training import checkpoints, launcher, supervised
 
 
 def main(job: Any, report: Any) -> None:
     p = job.params
     torch.set_num_threads(job.threads)
-    rows = screening.training_set(
-        tables.records(job.input.problems, "problems", tables.WITHOUT_TESTS),
-        tables.records(job.input.prompts, "prompts"),
+    rows = selection.training_set(
+        parquet.records(job.input.problems, "problems", schemas.WITHOUT_TESTS),
+        parquet.records(job.input.prompts, "prompts"),
         ["plain"],
-        tables.read(job.input.failed, "counts") if job.input.failed else None,
+        parquet.read(job.input.failed, "counts") if job.input.failed else None,
         p.easier,
         [p.run, p.seed],
         report,
     )
-    config = pretraining.Optimisation.of(p.config)
+    config = supervised.Optimisation.of(p.config)
     arguments = {
         "start": str(Path(job.input.start) / p.start_checkpoint),
         "documents": [(row["prompt"], row["solution"]) for row in rows if row["solution"] is not None],
@@ -31,10 +33,15 @@ def main(job: Any, report: Any) -> None:
         "work": p.work,
         "output": str(job.output.model),
     }
-    log = distributed.run(
-        "anatomy.pretraining:tune", arguments, config.scale, Path(f"{p.work}.workers"), job.threads, report
+    log = launcher.run(
+        "anatomy.training.supervised:tune",
+        arguments,
+        config.scale,
+        Path(f"{p.work}.workers"),
+        job.threads,
+        report,
     )
-    tables.write(job.output.log, "training", training.log_rows(p.run, p.seed, log))
+    parquet.write(job.output.log, "training", checkpoints.log_rows(p.run, p.seed, log))
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ A line of IN has `answer`, a text or a list of texts (all of them, in any order,
 `finish_reason` ("length": cut off), one or a list. OUT repeats each line with three lists, an entry for each
 completion: `verdicts` (right, wrong, no_answer, truncated, unparsable, timeout), `extracted` (the answer, or
 null) and `lenient` (right, or right where anything that looks like an answer counts). What counts as an
-answer, and which answers are equal, is told in scripts/anatomy/mathematics.py. A summary goes to the standard
+answer, and which answers are equal, is told in scripts/anatomy/grading/math_equality.py. A summary goes to the standard
 error: counts, and pass@k where lines have several completions.
 
 A bad line is reported by its number and left out of OUT. Exit status: 0; 1 where a line was bad; 2 where
@@ -26,8 +26,9 @@ from typing import TextIO
 
 from tqdm import tqdm
 
-from anatomy import answer_files, guarded, tables
 from anatomy.errors import AnatomyError
+from anatomy.grading import answer_files, worker_pool
+from anatomy.storage import atomic
 
 
 @contextlib.contextmanager
@@ -41,7 +42,7 @@ def opened(path: str) -> Iterator[TextIO]:
         with open(path, "w", encoding="utf-8") as file:
             yield file
     else:
-        with tables.atomic(path) as written, written.open("w", encoding="utf-8") as file:
+        with atomic.atomic(path) as written, written.open("w", encoding="utf-8") as file:
             yield file
 
 
@@ -75,7 +76,7 @@ def main() -> int:
                 size = os.fstat(source.fileno()).st_size or None
             # On a terminal only.
             progress = stack.enter_context(tqdm(total=size, unit="B", unit_scale=True, disable=None))
-            judge = stack.enter_context(guarded.Judge(arguments.workers))
+            judge = stack.enter_context(worker_pool.Judge(arguments.workers))
             output = stack.enter_context(opened(arguments.output))
             complain = partial(progress.write, file=sys.stderr)
             for line in answer_files.graded(

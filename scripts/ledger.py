@@ -4,16 +4,16 @@ import json
 from pathlib import Path
 from typing import Any
 
-from anatomy.audit import ledger, recording
-from anatomy.tables import atomic
-from job import run
+from _job import run
+from anatomy.audit import ledger, recorder
+from anatomy.storage.atomic import atomic
 
 
 def main(job: Any, report: Any) -> None:
     folder = Path(job.output[0]).parent
-    workflow = recording.kept(str(folder), map(Path, job.params.workflow))
+    workflow = recorder.kept(str(folder), map(Path, job.params.workflow))
     p = job.params
-    settings = recording.scrubbed(
+    settings = recorder.scrubbed(
         {"config": dict(p.config), "configfiles": p.configfiles, "overrides": dict(p.overrides)}
     )
     made = ledger.make(p.study, job.input, settings, workflow)

@@ -3,22 +3,23 @@
 import json
 from typing import Any
 
-from anatomy import engine, matching, tables
-from anatomy.tables import atomic
-from job import run
+from _job import run
+from anatomy.sampling import engine, entropy_matching, transformers_engine
+from anatomy.storage import parquet
+from anatomy.storage.atomic import atomic
 
 
 def main(job: Any, report: Any) -> None:
     p = job.params
     prompts = [
         engine.Prompt(row["problem"], row["prompt"], row["condition"])
-        for row in tables.records(job.input.prompts, "prompts")
+        for row in parquet.records(job.input.prompts, "prompts")
         if row["condition"] == p.condition
     ]
-    target = matching.mean_entropy([tables.read(job.input.counts, "counts")])
-    sampler = engine.TransformersEngine(f"{job.input.model}/{p.checkpoint}", job.threads)
+    target = entropy_matching.mean_entropy([parquet.read(job.input.counts, "counts")])
+    sampler = transformers_engine.TransformersEngine(f"{job.input.model}/{p.checkpoint}", job.threads)
     settings = engine.Sampling(**p.sampling)
-    found = matching.match(sampler, prompts, target, p.n, p.rows, settings, p.key, report)
+    found = entropy_matching.match(sampler, prompts, target, p.n, p.rows, settings, p.key, report)
     with atomic(job.output[0]) as partial:
         partial.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
 

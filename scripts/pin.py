@@ -9,8 +9,8 @@ import argparse
 import sys
 from pathlib import Path
 
-from anatomy import hub
 from anatomy.errors import AnatomyError
+from anatomy.hub import download, pins
 
 
 def main() -> None:
@@ -24,8 +24,8 @@ def main() -> None:
     )
     arguments = parser.parse_args()
     try:
-        hub.reachable()
-        pinned = hub.pin(arguments.models, "model", print) + hub.pin(arguments.benchmarks, "dataset", print)
+        download.reachable()
+        pinned = pins.pin(arguments.models, "model", print) + pins.pin(arguments.benchmarks, "dataset", print)
     except AnatomyError as error:
         sys.exit(f"error: {error}")
     print(

@@ -12,10 +12,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import workflow
-from anatomy import estimating, planning, reporting
-from anatomy.audit import records
+import _snakemake
+from anatomy.audit import job_record
 from anatomy.errors import AnatomyError
+from anatomy.planning import plan as planning_plan
+from anatomy.planning import report
+from anatomy.storage import csv
 
 
 def looked_at(targets: Sequence[str], configfiles: list[Path], everything: bool) -> Any:
@@ -25,7 +27,7 @@ def looked_at(targets: Sequence[str], configfiles: list[Path], everything: bool)
     absent = [str(path) for path in configfiles if not path.is_file()]
     if absent:
         raise AnatomyError(f"{', '.join(absent)}: no such file")
-    found = workflow.load(
+    found = _snakemake.load(
         configfiles,
         targets=frozenset(targets),
         forceall=everything,
@@ -35,7 +37,7 @@ def looked_at(targets: Sequence[str], configfiles: list[Path], everything: bool)
     return found
 
 
-def jobs(found: Any) -> list[planning.Job]:
+def jobs(found: Any) -> list[planning_plan.Job]:
     """Resolve a workflow's jobs; return those that have something to run, each after those it waits for."""
     from snakemake.exceptions import RuleException, WorkflowError
 
@@ -57,7 +59,7 @@ def jobs(found: Any) -> list[planning.Job]:
         cores, gpus = int(asked["_cores"]), int(asked.get("gpu", 0) or 0)
         places[one] = len(result)
         wildcards = dict(one.wildcards_dict)
-        result.append(planning.Job(one.rule.name, wildcards, needs, cores, gpus, dag.needrun(one)))
+        result.append(planning_plan.Job(one.rule.name, wildcards, needs, cores, gpus, dag.needrun(one)))
     return result
 
 
@@ -78,14 +80,14 @@ def main() -> None:
     try:
         found = looked_at(arguments.targets, configfiles, arguments.all)
         study = found.globals["STUDY"]
-        asked = estimating.asked(study, arguments.throughputs, arguments.gpu)
-        done = records.within(Path("results") / study.name, Path("figures") / study.name)
-        took = [planning.Record(job.rule, job.wildcards, job.run["seconds"]) for job in done]
-        estimates = planning.Estimates(study, asked, took)
-        plan = planning.plan(study, jobs(found), estimates)
-        print(estimating.printed(plan, asked))
+        asked = report.asked(study, arguments.throughputs, arguments.gpu)
+        done = job_record.within(Path("results") / study.name, Path("figures") / study.name)
+        took = [planning_plan.Record(job.rule, job.wildcards, job.run["seconds"]) for job in done]
+        estimates = planning_plan.Estimates(study, asked, took)
+        plan = planning_plan.plan(study, jobs(found), estimates)
+        print(report.printed(plan, asked))
         if arguments.csv:
-            reporting.write_csv(arguments.csv, [line.cells() for line in plan.lines], exact=True)
+            csv.write_csv(arguments.csv, [line.cells() for line in plan.lines], exact=True)
     except (AnatomyError, OSError) as error:
         sys.exit(f"error: {error}")
 

@@ -5,27 +5,31 @@ from typing import Any
 
 import torch
 
-from anatomy import pretraining, tables, tasks, training, world
-from job import run
+from _job import run
+from anatomy.storage import parquet
+from anatomy.training import checkpoints, supervised
+from anatomy.world import documents as world_documents
+from anatomy.world.problems import DOMAINS
+from anatomy.world.programs import VOCABULARY, documents, mixed
 
 
 def main(job: Any, report: Any) -> None:
     p = job.params
     torch.set_num_threads(job.threads)
-    mixture = world.Mixture(**p.mixture)
-    problems = world.documents(p.study_seed, mixture, p.steps, list(world.DOMAINS))
-    programs = tasks.documents(p.study_seed, mixture.errors)
-    log = pretraining.pretrain(
-        tasks.mixed(problems, programs, mixture.programs, p.study_seed),
-        tasks.VOCABULARY,
-        pretraining.Shape(**p.shape),
-        pretraining.Optimisation(**p.config),
+    mixture = world_documents.Mixture(**p.mixture)
+    problems = world_documents.documents(p.study_seed, mixture, p.steps, list(DOMAINS))
+    programs = documents(p.study_seed, mixture.errors)
+    log = supervised.pretrain(
+        mixed(problems, programs, mixture.programs, p.study_seed),
+        VOCABULARY,
+        supervised.Shape(**p.shape),
+        supervised.Optimisation(**p.config),
         p.seed,
         Path(p.work),
         Path(job.output.model),
         report,
     )
-    tables.write(job.output.log, "training", training.log_rows(p.name, p.seed, log))
+    parquet.write(job.output.log, "training", checkpoints.log_rows(p.name, p.seed, log))
 
 
 if __name__ == "__main__":

@@ -5,43 +5,46 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from anatomy import engine, grading, probing, scaffold, tables
-from job import run
+from _job import run
+from anatomy.grading import graders
+from anatomy.prompts import templates
+from anatomy.sampling import engine, load, own_chains
+from anatomy.storage import parquet
 
 
 def main(job: Any, report: Any) -> None:
     p = job.params
-    problems = list(tables.records(job.input.problems, "problems"))
-    linked = scaffold.SUBPROBLEMS in p.conditions
+    problems = list(parquet.records(job.input.problems, "problems"))
+    linked = templates.SUBPROBLEMS in p.conditions
     prompts = [
         engine.Prompt(row["problem"], row["prompt"], row["condition"])
-        for row in tables.records(job.input.prompts, "prompts")
-        if row["condition"] in p.conditions or (linked and scaffold.link_number(row["condition"]))
+        for row in parquet.records(job.input.prompts, "prompts")
+        if row["condition"] in p.conditions or (linked and templates.link_number(row["condition"]))
     ]
     settings = dict(p.sampling)
     if job.input.temperature:
         settings["temperature"] = json.loads(Path(job.input.temperature).read_text())["temperature"]
     sampling = engine.Sampling(**settings)
     folder = f"{job.input.model}/{p.checkpoint}"
-    sampler = engine.load(p.engine, folder, job.threads, job.resources.gpu, p.context or None, p.options)
+    sampler = load.load(p.engine, folder, job.threads, job.resources.gpu, p.context or None, p.options)
     report(f"{sampler.prepare(prompts, sampling)} positions for the longest prompt and its completion")
     rows = p.rows if p.engine == "transformers" else len(prompts) * p.n  # vLLM makes its batches itself
-    with tables.writing(job.output[0], "samples") as samples:
+    with parquet.writing(job.output[0], "samples") as samples:
         for chunk in engine.chunked(prompts, p.n, rows):
             for completions in sampler.sample(chunk, p.n, sampling, p.key):
                 samples.write([asdict(completion) for completion in completions])
         report(f"{len(prompts)} prompts in {len({prompt.condition for prompt in prompts})} conditions")
-        if scaffold.OWN in p.conditions:
-            template = scaffold.load_template(job.input.template)
-            marks = grading.Marks(template.answer, template.tags)
+        if templates.OWN in p.conditions:
+            template = templates.load_template(job.input.template)
+            marks = graders.Marks(template.answer, template.tags)
 
             def answer(problem: Any, condition: str, one: engine.Completion) -> str | None:
                 cut = one.finish_reason == "length"
-                item = grading.Item(problem, one.completion, cut, condition=condition)
-                return next(grading.grade(p.grader, [item], marks)).answer
+                item = graders.Item(problem, one.completion, cut, condition=condition)
+                return next(graders.grade(p.grader, [item], marks)).answer
 
             chained = [problem for problem in problems if problem["subproblems"]]
-            for completions in probing.own_chains(
+            for completions in own_chains.own_chains(
                 sampler, chained, template, answer, p.n, rows, sampling, p.key
             ):
                 samples.write([asdict(completion) for completion in completions])

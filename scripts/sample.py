@@ -6,19 +6,21 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from anatomy import engine, resampling, tables
-from job import run
+from _job import run
+from anatomy.problems import selection
+from anatomy.sampling import engine, load
+from anatomy.storage import parquet
 
 
 def main(job: Any, report: Any) -> None:
     p = job.params
     prompts = [
         engine.Prompt(row["problem"], row["prompt"], row["condition"])
-        for row in tables.records(job.input.prompts, "prompts")
+        for row in parquet.records(job.input.prompts, "prompts")
         if row["condition"] == p.condition
     ]
     if p.disagreeing:
-        chosen = resampling.disagreeing(*(tables.read(path, "counts") for path in job.input.counts))
+        chosen = selection.disagreeing(*(parquet.read(path, "counts") for path in job.input.counts))
         prompts = [prompt for prompt in prompts if prompt.problem in chosen]
         report(f"{len(prompts)} problems that one model solved and the other did not")
     settings = dict(p.sampling)
@@ -27,7 +29,7 @@ def main(job: Any, report: Any) -> None:
     chunks = engine.shard(engine.chunked(prompts, p.n, p.rows), p.shard, p.shards)
     sampling = engine.Sampling(**settings)
     folder = f"{job.input.model}/{p.checkpoint}"
-    sampler = engine.load(p.engine, folder, job.threads, job.resources.gpu, p.context or None, p.options)
+    sampler = load.load(p.engine, folder, job.threads, job.resources.gpu, p.context or None, p.options)
     if chunks:
         needed = sampler.prepare([prompt for chunk in chunks for prompt in chunk], sampling)
         report(f"{needed} positions for the longest prompt and its completion")
@@ -35,7 +37,7 @@ def main(job: Any, report: Any) -> None:
         chunks = [[prompt for chunk in chunks for prompt in chunk]]
     began, told, tokens = time.monotonic(), time.monotonic(), 0
     done, count = 0, sum(map(len, chunks))
-    with tables.writing(job.output[0], "samples") as samples:
+    with parquet.writing(job.output[0], "samples") as samples:
         for chunk in chunks:
             for completions in sampler.sample(chunk, p.n, sampling, p.key):
                 samples.write([asdict(completion) for completion in completions])

@@ -2,18 +2,20 @@
 
 from typing import Any
 
-from anatomy import annotation, scaffold, tables
-from job import run
+from _job import run
+from anatomy.problems import annotation
+from anatomy.prompts import templates
+from anatomy.storage import parquet, schemas
 
 
 def main(job: Any, report: Any) -> None:
-    template = scaffold.load_template(job.input.template)
-    problems = tables.records(job.input.problems, "problems", tables.WITHOUT_TESTS)
+    template = templates.load_template(job.input.template)
+    problems = parquet.records(job.input.problems, "problems", schemas.WITHOUT_TESTS)
     if job.input.annotations:
-        problems = annotation.attach(list(problems), tables.records(job.input.annotations, "annotations"))
-    with tables.writing(job.output[0], "prompts") as prompts:
+        problems = annotation.attach(list(problems), parquet.records(job.input.annotations, "annotations"))
+    with parquet.writing(job.output[0], "prompts") as prompts:
         for problem in problems:
-            prompts.write(list(scaffold.prompts(problem, template, job.params.conditions)))
+            prompts.write(list(templates.prompts(problem, template, job.params.conditions)))
     report(f"{prompts.rows} prompts in {len(job.params.conditions)} conditions")
 
 

@@ -6,19 +6,20 @@ from dataclasses import asdict
 from itertools import islice
 from typing import Any
 
-from anatomy import scoring, tables
-from job import run
+from _job import run
+from anatomy.sampling import log_likelihood
+from anatomy.storage import parquet
 
 
 def texts(job: Any) -> Iterator[tuple[str, int, str, bool]]:
     """Yield problem, sample, text, and whether the text was cut off at the token limit."""
     if job.params.gold:
-        for row in tables.records(job.input.problems, "problems", ["problem", "solution"]):
+        for row in parquet.records(job.input.problems, "problems", ["problem", "solution"]):
             if row["solution"] is not None:
                 yield row["problem"], 0, row["solution"], False
     else:
         columns = ["problem", "sample", "completion", "finish_reason"]
-        for row in tables.records(job.input.texts, "samples", columns):
+        for row in parquet.records(job.input.texts, "samples", columns):
             if row["sample"] < job.params.samples:
                 yield row["problem"], row["sample"], row["completion"], row["finish_reason"] == "length"
 
@@ -27,13 +28,13 @@ def main(job: Any, report: Any) -> None:
     p = job.params
     prompts = {
         row["problem"]: row["prompt"]
-        for row in tables.records(job.input.prompts, "prompts")
+        for row in parquet.records(job.input.prompts, "prompts")
         if row["condition"] == p.condition
     }
-    scorer = scoring.Scorer(f"{job.input.model}/{p.checkpoint}", job.threads)
+    scorer = log_likelihood.Scorer(f"{job.input.model}/{p.checkpoint}", job.threads)
     wanted = texts(job)
     began, tokens = time.monotonic(), 0
-    with tables.writing(job.output[0], "scores") as scores:
+    with parquet.writing(job.output[0], "scores") as scores:
         while piece := list(islice(wanted, 4096)):
             problems, samples, completions, truncated = zip(*piece, strict=True)
             found = scorer.score([prompts[name] for name in problems], completions, truncated)

@@ -2,15 +2,16 @@
 
 from typing import Any
 
-from anatomy import benchmarks, tables
-from job import run
+from _job import run
+from anatomy.problems import math_sets
+from anatomy.storage import parquet
 
 
 def main(job: Any, report: Any) -> None:
     p = job.params
-    whole = list(tables.records(job.input[0], "problems"))
-    part = benchmarks.side(whole, p.side, p.problems, [p.seed, "split", p.taken_from])
-    tables.write(job.output[0], "problems", [{**row, "benchmark": p.benchmark} for row in part])
+    whole = list(parquet.records(job.input[0], "problems"))
+    part = math_sets.side(whole, p.side, p.problems, [p.seed, "split", p.taken_from])
+    parquet.write(job.output[0], "problems", [{**row, "benchmark": p.benchmark} for row in part])
     report(f"{len(part)} of {len(whole)} problems")
 
 

@@ -3,15 +3,16 @@
 from importlib import import_module
 from typing import Any
 
-from anatomy import analysis, reporting
-from job import run
+from _job import run
+from anatomy.analyses.inputs import gather
+from anatomy.storage import csv
 
 
 def main(job: Any, report: Any) -> None:
     p = job.params
-    inputs = analysis.gather(p.sources, p.pairs, p.arms, p.facts, p.options, p.seed, **p.statistics)
+    inputs = gather(p.sources, p.pairs, p.arms, p.facts, p.options, p.seed, **p.statistics)
     rows = import_module(f"anatomy.analyses.{p.analysis}").rows(inputs)
-    reporting.write_csv(job.output[0], rows)
+    csv.write_csv(job.output[0], rows)
     report(f"{len(rows)} rows")
 
 

@@ -2,19 +2,21 @@
 
 from typing import Any
 
-from anatomy import programs, tables, tasks
-from job import run
+from _job import run
+from anatomy.problems import code_sets
+from anatomy.storage import parquet, schemas
+from anatomy.world import programs
 
 
 def main(job: Any, report: Any) -> None:
     p = job.params
-    drawn = tasks.tasks(p.seed, p.benchmark, p.problems, p.statements, p.side)
-    tables.write(
+    drawn = programs.tasks(p.seed, p.benchmark, p.problems, p.statements, p.side)
+    parquet.write(
         job.output[0],
         "problems",
         [
             {
-                **dict.fromkeys(tables.SCHEMAS["problems"].names),  # no plans, links and so on
+                **dict.fromkeys(schemas.SCHEMAS["problems"].names),  # no plans, links and so on
                 "problem": task.name,
                 "benchmark": p.benchmark,
                 "text": task.text,
@@ -22,7 +24,7 @@ def main(job: Any, report: Any) -> None:
                 "solution": task.solution,
                 "difficulty": float(task.difficulty),
                 "domain": "lists",
-                "tests": programs.of_task(task).to_json(),
+                "tests": code_sets.of_task(task).to_json(),
             }
             for task in drawn
         ],

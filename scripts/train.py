@@ -6,21 +6,24 @@ from typing import Any
 
 import torch
 
-from anatomy import distributed, rl_trainer, scaffold, screening, tables, training
-from anatomy.rl_config import Reinforcement
-from anatomy.rl_rollouts import Graded
-from job import run
+from _job import run
+from anatomy.problems import selection
+from anatomy.prompts import templates
+from anatomy.storage import parquet
+from anatomy.training import checkpoints, launcher, rl_trainer
+from anatomy.training.rl_config import Reinforcement
+from anatomy.training.rl_rollouts import Graded
 
 
 def main(job: Any, report: Any) -> None:
     p = job.params
     torch.set_num_threads(job.threads)
-    template = scaffold.load_template(job.input.template)
-    rows = screening.training_set(
-        tables.records(job.input.problems, "problems"),
-        tables.records(job.input.prompts, "prompts"),
+    template = templates.load_template(job.input.template)
+    rows = selection.training_set(
+        parquet.records(job.input.problems, "problems"),
+        parquet.records(job.input.prompts, "prompts"),
         p.conditions,
-        tables.read(job.input.failed, "counts") if job.input.failed else None,
+        parquet.read(job.input.failed, "counts") if job.input.failed else None,
         p.easier,
         [p.run, p.seed],
         report,
@@ -40,7 +43,7 @@ def main(job: Any, report: Any) -> None:
         "work": p.work,
         "output": str(job.output.model),
     }
-    log = distributed.run(
+    log = launcher.run(
         f"{rl_trainer.__name__}:train",
         arguments,
         config.scale,
@@ -48,7 +51,7 @@ def main(job: Any, report: Any) -> None:
         job.threads,
         report,
     )
-    tables.write(job.output.log, "training", training.log_rows(p.run, p.seed, log))
+    parquet.write(job.output.log, "training", checkpoints.log_rows(p.run, p.seed, log))
 
 
 if __name__ == "__main__":

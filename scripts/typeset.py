@@ -4,16 +4,16 @@ import json
 from pathlib import Path
 from typing import Any
 
-from anatomy import typesetting
-from anatomy.tables import atomic
-from job import run
+from _job import run
+from anatomy.reporting import typst
+from anatomy.storage.atomic import atomic
 
 
 def main(job: Any, report: Any) -> None:
-    paper = typesetting.Paper(
+    paper = typst.Paper(
         Path(job.input.source[0]), job.input.numbers, job.input.ledger, job.params.study, job.params.site
     )
-    pdf, places = typesetting.compile(paper)
+    pdf, places = typst.compile(paper)
     for path, content in zip(job.output, (pdf, json.dumps(places, indent=1).encode() + b"\n"), strict=True):
         with atomic(path) as partial:
             partial.write_bytes(content)

@@ -2,9 +2,12 @@
 
 from typing import Any
 
-from anatomy import scaffold, screening, tables, world
+from _job import run
 from anatomy.errors import AnatomyError
-from job import run
+from anatomy.problems import selection
+from anatomy.prompts import chunks
+from anatomy.storage import parquet
+from anatomy.world import problems
 
 
 def main(job: Any, report: Any) -> None:
@@ -12,19 +15,19 @@ def main(job: Any, report: Any) -> None:
     if job.input:
         found = [
             {**row, "benchmark": p.benchmark}
-            for row in tables.records(job.input.problems, "problems")
+            for row in parquet.records(job.input.problems, "problems")
             if row["difficulty"] in p.steps and row["domain"] in p.domains
         ]
         if job.input.get("failed"):
-            hard = screening.failed(tables.read(path, "counts") for path in job.input.failed)
-            found = list(screening.select(found, hard, 0, [p.seed, p.benchmark]))
+            hard = selection.failed(parquet.read(path, "counts") for path in job.input.failed)
+            found = list(selection.select(found, hard, 0, [p.seed, p.benchmark]))
         elif len(found) < p.problems:
             raise AnatomyError(f"{job.input.problems}: {len(found)} problems fit, {p.problems} are wanted")
-        tables.write(job.output[0], "problems", found[: p.problems])
+        parquet.write(job.output[0], "problems", found[: p.problems])
         report(f"{min(p.problems, len(found))} of {len(found)} problems that fit")
         return
-    drawn = world.problems(p.seed, p.benchmark, p.problems, p.steps, p.domains, p.side)
-    tables.write(
+    drawn = problems.problems(p.seed, p.benchmark, p.problems, p.steps, p.domains, p.side)
+    parquet.write(
         job.output[0],
         "problems",
         [
@@ -42,7 +45,7 @@ def main(job: Any, report: Any) -> None:
                 "knowledge": problem.knowledge,
                 "knowledge_irrelevant": problem.irrelevant_knowledge,
                 "subproblems": problem.subproblems,
-                "chunks": scaffold.world_chunks(problem.lines, problem.answer),
+                "chunks": chunks.world_chunks(problem.lines, problem.answer),
                 "tests": None,
             }
             for problem in drawn

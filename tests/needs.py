@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from anatomy import sandbox
 from anatomy.errors import AnatomyError
+from anatomy.sandbox import bubblewrap
 
 ROOT = Path(__file__).resolve().parents[1]
 VLLM = Path(os.environ.get("ANATOMY_VLLM", ROOT / ".venv-vllm"))
@@ -30,7 +30,7 @@ def _absent(*commands: str, path: str | None = None) -> str:
 
 def _sandbox() -> str:
     try:
-        sandbox.check_available()
+        bubblewrap.check_available()
     except AnatomyError as error:
         # A bubblewrap that does not isolate is no reason to skip, but to fail.
         return "" if "self-test" in str(error) else f"bubblewrap: {error}"

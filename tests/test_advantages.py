@@ -18,7 +18,7 @@ from anatomy.algorithms.grpo import Grpo
 from anatomy.algorithms.ppo import gae
 from anatomy.algorithms.registry import Algorithm, Batch, whiten
 from anatomy.errors import AnatomyError
-from anatomy.rl_rollouts import overlong
+from anatomy.training.rl_rollouts import overlong
 
 ROOT = Path(__file__).resolve().parents[1]
 REWARDS = torch.tensor([[1.0, 0.0, 0.0, 1.0], [1.0, 0.0, 0.0, 0.0], [0.0, 0.0, 0.0, 0.0]])

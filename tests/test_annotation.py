@@ -20,9 +20,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from anatomy import annotation
-from anatomy.annotation import PARTS, Endpoint, annotate, summary
 from anatomy.errors import AnatomyError
+from anatomy.problems import annotation, annotation_client, annotation_prompts
+from anatomy.problems.annotation import annotate, summary
+from anatomy.problems.annotation_client import Endpoint
+from anatomy.problems.annotation_prompts import PARTS
 
 ROOT = Path(__file__).resolve().parents[1]
 KEY = "sk-a-key/that+must=not-leak"
@@ -295,7 +297,8 @@ def test_equal_problems_are_asked_about_once(served: Served, tmp_path: Path) -> 
 CHILD = """
 import json, sys
 from pathlib import Path
-from anatomy.annotation import Endpoint, annotate
+from anatomy.problems.annotation_client import Endpoint
+from anatomy.problems.annotation import annotate
 problems, settings, cache = json.loads(sys.stdin.read())
 list(annotate(problems, Endpoint(**settings), Path(cache), print))
 """
@@ -558,13 +561,13 @@ values = st.recursive(
 )
 def test_an_annotation_is_found_in_what_stands_around_it(whole: dict[str, Any], around: str) -> None:
     if all(link["fact"].count("{answer}") == 1 for link in whole["subproblems"]):
-        assert annotation._annotation(around.replace("{}", json.dumps(whole))) == whole
+        assert annotation_prompts.read_annotation(around.replace("{}", json.dumps(whole))) == whole
 
 
 @settings(max_examples=40)
 @given(annotations)
 def test_rows_hold_one_line_an_item(whole: dict[str, Any]) -> None:
-    shown = annotation._shown(whole)
+    shown = annotation_prompts.numbered(whole)
     assert len(shown["plan"].split("\n")) == len(whole["plan"])
     assert all(line.startswith("- ") for line in shown["knowledge"].split("\n"))
     assert [line.partition(". ")[0] for line in shown["plan"].split("\n")] == [
@@ -574,8 +577,12 @@ def test_rows_hold_one_line_an_item(whole: dict[str, Any]) -> None:
 
 @given(st.text() | values.map(json.dumps) | values.map(lambda value: json.dumps({"plan": value})))
 def test_no_text_is_an_error_other_than_unusable(text: str) -> None:
-    for read in (annotation._content, annotation._annotation, annotation._verdict):
-        with pytest.raises(annotation._UnusableError) as caught:
+    for read in (
+        annotation_client._content,
+        annotation_prompts.read_annotation,
+        annotation_prompts.read_verdict,
+    ):
+        with pytest.raises(annotation_client.UnusableError) as caught:
             read(text)
         assert str(caught.value).isprintable() or not str(caught.value).isascii()
 
@@ -583,37 +590,39 @@ def test_no_text_is_an_error_other_than_unusable(text: str) -> None:
 def test_no_depth_is_an_error_other_than_unusable() -> None:
     for depth in (1, 100, *range(850, 1000, 5), 100_000):
         for inner in ("[" * depth + "]" * depth, '{"plan": ' * depth + "1" + "}" * depth):
-            with pytest.raises(annotation._UnusableError):
-                annotation._annotation(f'{{"plan": {inner}}}')
+            with pytest.raises(annotation_client.UnusableError):
+                annotation_prompts.read_annotation(f'{{"plan": {inner}}}')
 
 
 @given(values)
 def test_no_completion_is_an_error_other_than_unusable(value: Any) -> None:
     for body in (value, {"choices": value}, {"choices": [{"message": value}]}):
-        with contextlib.suppress(annotation._UnusableError):
-            annotation._content(json.dumps(body))
+        with contextlib.suppress(annotation_client.UnusableError):
+            annotation_client._content(json.dumps(body))
 
 
 @given(st.lists(st.text(max_size=9) | st.sampled_from(["\ud800", "\udfff", "\0", "\n"])).map("".join))
 def test_any_text_becomes_one_line_that_can_be_stored(text: str) -> None:
-    line = annotation._line(text, 50)
+    line = annotation_client.on_one_line(text, 50)
     assert len(line) <= 50 and "\n" not in line and "\0" not in line
     assert line.encode().decode() == line
 
 
 @given(st.none() | st.text() | st.floats().map(str))
 def test_a_pause_is_never_negative(header: str | None) -> None:
-    assert annotation._pause(header) >= 0
+    assert annotation_client._pause(header) >= 0
 
 
 def test_a_pause_may_be_a_date() -> None:
-    assert annotation._pause("1.5") == 1.5
-    assert annotation._pause("Fri, 01 Jan 2100 00:00:00 GMT") > 1e9
-    assert annotation._pause("Fri, 01 Jan 1999 00:00:00 GMT") == annotation._pause("soon") == 0
+    assert annotation_client._pause("1.5") == 1.5
+    assert annotation_client._pause("Fri, 01 Jan 2100 00:00:00 GMT") > 1e9
+    assert annotation_client._pause("Fri, 01 Jan 1999 00:00:00 GMT") == annotation_client._pause("soon") == 0
 
 
 def test_attached_parts_stand_beside_what_a_problem_has() -> None:
-    empty = dict.fromkeys((*annotation.PARTS, "plan_disordered", "plan_incomplete", "knowledge_irrelevant"))
+    empty = dict.fromkeys(
+        (*annotation_prompts.PARTS, "plan_disordered", "plan_incomplete", "knowledge_irrelevant")
+    )
     problems = [
         {"problem": "a", **empty, "plan": "1. Own.\n2. Plan."},
         {"problem": "b", **empty},

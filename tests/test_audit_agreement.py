@@ -13,11 +13,12 @@ import torch
 from PIL import Image
 from safetensors.torch import save_file
 
-from anatomy import tables
-from anatomy.audit import agreement
-from anatomy.audit.agreement import DIFFERENT, IDENTICAL, WITHIN, compare, number, worst
+from anatomy.audit.reproduce import agreement_result
+from anatomy.audit.reproduce.agreement import compare
+from anatomy.audit.reproduce.agreement_result import DIFFERENT, IDENTICAL, WITHIN, number, worst
 from anatomy.errors import AnatomyError
-from anatomy.verdicts import COUNTED
+from anatomy.storage import parquet
+from anatomy.storage.verdicts import COUNTED
 
 Row = dict[str, Any]
 Change = Callable[[list[Row]], object]
@@ -156,21 +157,21 @@ ROWS = {f.__name__: f for f in (samples, verdicts, counts, training, prompts)}
 
 
 @pytest.fixture
-def changed(two: tuple[Path, Path]) -> Callable[[str, Change], agreement.Agreement]:
+def changed(two: tuple[Path, Path]) -> Callable[[str, Change], agreement_result.Agreement]:
     """A function: how a table agrees with itself after a change of its rows."""
 
-    def compared(table: str, change: Change) -> agreement.Agreement:
+    def compared(table: str, change: Change) -> agreement_result.Agreement:
         paths = [folder / "file.parquet" for folder in two]
         rows = ROWS[table]()
-        tables.write(paths[0], table, rows)
+        parquet.write(paths[0], table, rows)
         change(rows)
-        tables.write(paths[1], table, rows)
+        parquet.write(paths[1], table, rows)
         return compare(*paths)
 
     return compared
 
 
-Changed = Callable[[str, Change], agreement.Agreement]
+Changed = Callable[[str, Change], agreement_result.Agreement]
 
 
 @pytest.mark.parametrize("table", ROWS)
@@ -188,7 +189,7 @@ def test_the_same_rows_in_other_bytes_are_within_tolerance(changed: Changed, tab
 
 def test_a_table_packed_otherwise_is_the_same_rows(two: tuple[Path, Path]) -> None:
     paths = [folder / "file.parquet" for folder in two]
-    tables.write(paths[0], "prompts", prompts())
+    parquet.write(paths[0], "prompts", prompts())
     pq.write_table(pq.read_table(paths[0]), paths[1], compression="none")
     assert compare(*paths).detail == "the same rows, in other bytes"
 
@@ -243,9 +244,9 @@ def test_missing_completions_differ_but_for_links_after_own_answers(changed: Cha
 def test_of_one_problem_there_is_no_standard_error(two: tuple[Path, Path]) -> None:
     paths = [folder / "file.parquet" for folder in two]
     rows = samples()[:4]
-    tables.write(paths[0], "samples", rows)
+    parquet.write(paths[0], "samples", rows)
     rows[0]["tokens"] += 1
-    tables.write(paths[1], "samples", rows)
+    parquet.write(paths[1], "samples", rows)
     assert compare(*paths).outcome == DIFFERENT
 
 
@@ -284,8 +285,8 @@ def test_prompts_must_be_the_same(changed: Changed) -> None:
 
 def test_two_kinds_of_table_differ(two: tuple[Path, Path]) -> None:
     paths = [folder / "file.parquet" for folder in two]
-    tables.write(paths[0], "prompts", prompts())
-    tables.write(paths[1], "counts", counts())
+    parquet.write(paths[0], "prompts", prompts())
+    parquet.write(paths[1], "counts", counts())
     assert compare(*paths).detail == "a table 'prompts' and a table 'counts'"
     paths[1].write_bytes(b"PAR1")
     with pytest.raises(AnatomyError, match="cannot be read to be compared"):
@@ -403,7 +404,7 @@ def test_all_numbers_of_a_study_are_compared_one_by_one(two: tuple[Path, Path]) 
     paths = [folder / "numbers.json" for folder in two]
     paths[0].write_text(json.dumps({"a": HALF, "b": HALF}))
     paths[1].write_text(json.dumps({"a": HALF, "b": reported(0.6, "60.0", [0.3, 0.8])}))
-    assert compare(*paths) == agreement.Agreement(WITHIN, "1 of 2 numbers differ within tolerance")
+    assert compare(*paths) == agreement_result.Agreement(WITHIN, "1 of 2 numbers differ within tolerance")
     paths[1].write_text(json.dumps({"a": HALF, "b": reported(0.9, "90.0", [0.8, 1.0])}))
     found = compare(*paths)
     assert found.outcome == DIFFERENT
@@ -445,7 +446,7 @@ def test_drawings_are_judged_by_the_picture_beside_them(two: tuple[Path, Path], 
     first.write_text("a drawing"), again.write_text("drawn by another version")
     assert compare(first, again).outcome == DIFFERENT
     picture(two[0] / "figure.png"), picture(two[1] / "figure.png")
-    assert compare(first, again) == agreement.Agreement(WITHIN, "other bytes, the same picture")
+    assert compare(first, again) == agreement_result.Agreement(WITHIN, "other bytes, the same picture")
     picture(two[1] / "figure.png", at=11)
     assert compare(first, again).outcome == DIFFERENT
     shutil.copy(first, again)
@@ -455,11 +456,11 @@ def test_drawings_are_judged_by_the_picture_beside_them(two: tuple[Path, Path], 
 def test_what_is_of_no_known_kind_is_compared_by_bytes(two: tuple[Path, Path]) -> None:
     first, again = (folder / "page.html" for folder in two)
     first.write_text("one"), again.write_text("other")
-    assert compare(first, again) == agreement.Agreement(DIFFERENT, "other bytes (3 and 5)")
+    assert compare(first, again) == agreement_result.Agreement(DIFFERENT, "other bytes (3 and 5)")
 
 
 def test_the_worst_of_several_counts() -> None:
-    found = {kind: agreement.Agreement(kind) for kind in (IDENTICAL, WITHIN, DIFFERENT)}
+    found = {kind: agreement_result.Agreement(kind) for kind in (IDENTICAL, WITHIN, DIFFERENT)}
     assert worst([]) == IDENTICAL
     assert worst([found[WITHIN], found[IDENTICAL]]) == WITHIN
     assert worst([found[WITHIN], found[DIFFERENT], found[IDENTICAL]]) == DIFFERENT

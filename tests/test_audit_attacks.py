@@ -14,9 +14,12 @@ import pyarrow.parquet as pq
 import pytest
 from tiny import ROOT, STUDY, snakemake
 
-from anatomy import reporting, tables, typesetting
-from anatomy.audit import hashing, ledger, records, verifying
-from anatomy.audit.trail import Trail
+from anatomy.audit import hashing, job_record, ledger
+from anatomy.audit.provenance import Trail
+from anatomy.audit.verify import verify as verify_verify
+from anatomy.reporting import numbers as reporting_numbers
+from anatomy.reporting import typst
+from anatomy.storage import parquet
 
 pytestmark = pytest.mark.slow
 
@@ -25,7 +28,7 @@ VERDICTS = f"{STUDY}/verdicts/grpo/seed-0/hard/shard-000.parquet"
 COUNTS = f"{STUDY}/counts/grpo/seed-0/hard.parquet"
 PASSK = f"{STUDY}/tables/passk.csv"
 MODEL = f"{STUDY}/models/grpo/seed-0"
-KEPT = f"{STUDY}/sources/{hashing.sha256(ROOT / 'scripts/anatomy/counting.py')}"
+KEPT = f"{STUDY}/sources/{hashing.sha256(ROOT / 'scripts/anatomy/grading/counts.py')}"
 # A number of GRPO's, one of the base's, and one of another table.
 GRPO, BASE = "passk/grpo/all/hard/answer/1/estimate", "passk/base/all/hard/answer/1/estimate"
 DIFFERENCE, OTHER = "difference/grpo/base/hard/answer/1/estimate", "passk/teacher/all/hard/answer/1/estimate"
@@ -47,7 +50,7 @@ def verify(folder: Path, *arguments: str) -> tuple[int, dict[str, Any]]:
 def verdict(folder: Path, *arguments: str | None) -> tuple[int, dict[str, Any]]:
     """Verify in this process, which has all packages loaded; the settings are not read again."""
     with contextlib.chdir(folder):
-        found = verifying.verify(Trail("tiny"), *arguments)
+        found = verify_verify.verify(Trail("tiny"), *arguments)
     findings = json.loads(json.dumps([finding.to_json() for finding in found.findings]))
     return int(bool(findings)), {"findings": findings, "notes": found.notes}
 
@@ -62,7 +65,7 @@ def rewrite(path: Path, table: str, change: Callable[[list[dict[str, Any]]], Non
     """Write a table again with a change, checksum and all: the file itself is in order."""
     rows = pq.read_table(path).to_pylist()
     change(rows)
-    tables.write(path, table, rows)
+    parquet.write(path, table, rows)
 
 
 def row_of(folder: Path, identity: str) -> int:
@@ -71,12 +74,12 @@ def row_of(folder: Path, identity: str) -> int:
 
 def forge(folder: Path, path: str) -> None:
     """Have a record tell the digest that its output has now, and its own digest with it."""
-    place = records.path_of(folder / path)
+    place = job_record.path_of(folder / path)
     content = json.loads(place.read_text())
     for output in content["result"]["outputs"]:
         if output["path"] == path:
             output["sha256"] = hashing.sha256(folder / path)
-    content["digest"] = records.digest(content["result"])
+    content["digest"] = job_record.digest(content["result"])
     place.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n")
 
 
@@ -84,8 +87,8 @@ def forge(folder: Path, path: str) -> None:
 def set_once() -> Iterator[None]:
     """Set the same paper, and read the same table's numbers, once."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(typesetting, "compile", once(typesetting.compile, content_of_paper))
-        patch.setattr(reporting, "numbers", once(reporting.numbers, content_of_table))
+        patch.setattr(typst, "compile", once(typst.compile, content_of_paper))
+        patch.setattr(reporting_numbers, "numbers", once(reporting_numbers.numbers, content_of_table))
         yield
 
 
@@ -102,7 +105,7 @@ def once(function: Callable[..., Any], content: Callable[..., Any]) -> Callable[
     return ask
 
 
-def content_of_paper(paper: typesetting.Paper) -> tuple[str, ...]:
+def content_of_paper(paper: typst.Paper) -> tuple[str, ...]:
     folder = (paper.root / paper.source).parent
     others = (paper.root / paper.numbers, paper.root / paper.ledger)
     figures = hashing.of_tree(hashing.tree(paper.root / f"figures/{paper.study}"))
@@ -169,11 +172,11 @@ def a_cell_of_a_sheet(folder: Path) -> None:
 
 
 def a_script(folder: Path) -> None:
-    edit(folder / "scripts/figure_luck.py", "import", "import math\nimport")
+    edit(folder / "scripts/anatomy/figures/luck.py", "import", "import math\nimport")
 
 
 def a_function_of_the_library(folder: Path) -> None:
-    edit(folder / "scripts/anatomy/counting.py", "+= 1", "+= 2")
+    edit(folder / "scripts/anatomy/grading/counts.py", "+= 1", "+= 2")
 
 
 def the_lock_of_the_environment(folder: Path) -> None:
@@ -181,19 +184,19 @@ def the_lock_of_the_environment(folder: Path) -> None:
 
 
 def a_seed_in_a_record(folder: Path) -> None:
-    edit(records.path_of(folder / MODEL), '"seeds": {\n   "seed": 0', '"seeds": {\n   "seed": 7')
+    edit(job_record.path_of(folder / MODEL), '"seeds": {\n   "seed": 0', '"seeds": {\n   "seed": 7')
 
 
 def the_time_in_a_record(folder: Path) -> None:
-    edit(records.path_of(folder / COUNTS), '"host": "', '"host": "another-')
+    edit(job_record.path_of(folder / COUNTS), '"host": "', '"host": "another-')
 
 
 def a_record_deleted(folder: Path) -> None:
-    records.path_of(folder / COUNTS).unlink()
+    job_record.path_of(folder / COUNTS).unlink()
 
 
 def the_record_of_the_paper_deleted(folder: Path) -> None:
-    records.path_of(folder / "paper/tiny.pdf").unlink()
+    job_record.path_of(folder / "paper/tiny.pdf").unlink()
 
 
 def a_record_forged(folder: Path) -> None:
@@ -209,7 +212,7 @@ def every_record_and_the_ledger_forged(folder: Path) -> None:
         file.path
         for entry in entries
         for path in entry["files"]
-        for file in records.read(folder / path).outputs
+        for file in job_record.read(folder / path).outputs
     ]
     new: dict[str, str] = {}
     for record in Trail("tiny", folder).chain(targets):
@@ -222,9 +225,9 @@ def every_record_and_the_ledger_forged(folder: Path) -> None:
         for file in result["outputs"]:
             if file["path"] == COUNTS:
                 file["sha256"] = hashing.sha256(folder / COUNTS)
-        new[record.digest] = records.digest(result)
+        new[record.digest] = job_record.digest(result)
         for file in record.outputs:
-            records.write(records.path_of(folder / file.path), result, record.run)
+            job_record.write(job_record.path_of(folder / file.path), result, record.run)
     found, _ = ledger.reached(targets, folder)
     assert {record.digest for record in found} == set(new.values())
     made = ledger.read(folder / STUDY / "ledger.json")
@@ -274,10 +277,10 @@ def an_older_figure_with_its_record(folder: Path) -> None:
     """Draw it with another label in a copy, and bring that drawing here, with the record that fits it."""
     older = folder.parent / "older"
     shutil.copytree(folder, older, symlinks=True)
-    edit(older / "scripts/figure_luck.py", "share with a valid", "part with a valid")
+    edit(older / "scripts/anatomy/figures/luck.py", "share with a valid", "part with a valid")
     done = snakemake(older, "figures/tiny/luck.svg")
     assert done.returncode == 0, done.stdout
-    for suffix in (".svg", ".pdf", ".png", records.SUFFIX):
+    for suffix in (".svg", ".pdf", ".png", job_record.SUFFIX):
         shutil.copy(older / f"figures/tiny/luck{suffix}", folder / f"figures/tiny/luck{suffix}")
 
 
@@ -332,11 +335,11 @@ ATTACKS = [
         (GRPO, BASE),
         "base-warm.temperature: 1.2 -> 1.3",
     ),
-    Expected(a_script, "code changed", "scripts/figure_luck.py", (), (GRPO, BASE), "imports"),
+    Expected(a_script, "code changed", "scripts/anatomy/figures/luck.py", (), (GRPO, BASE), "imports"),
     Expected(
         a_function_of_the_library,
         "code changed",
-        "scripts/anatomy/counting.py",
+        "scripts/anatomy/grading/counts.py",
         (GRPO, BASE),
         (),
         "in count()",
@@ -424,11 +427,13 @@ def test_file_times_and_copies_are_no_change(again: Path, tmp_path: Path) -> Non
 
 
 def test_a_comment_is_told_and_is_no_finding(again: Path) -> None:
-    path = again / "scripts/anatomy/passk.py"
+    path = again / "scripts/anatomy/statistics/pass_at_k.py"
     path.write_text(path.read_text() + "\n# a comment\n")
     status, found = verdict(again)
     assert (status, found["findings"]) == (0, [])
-    assert found["notes"] == ["scripts/anatomy/passk.py: comments or layout changed since, not what it does"]
+    assert found["notes"] == [
+        "scripts/anatomy/statistics/pass_at_k.py: comments or layout changed since, not what it does"
+    ]
 
 
 def test_one_number_is_verified_alone(again: Path) -> None:

@@ -15,9 +15,12 @@ from typing import Any
 import pytest
 from tiny import STUDY, snakemake
 
-from anatomy.audit import archive, changes, comparing, hashing
-from anatomy.audit.comparing import Cause, Changed, Difference, Group, Side, compare, side
-from anatomy.audit.trail import Trail
+from anatomy.audit import archive, hashing, source_diff
+from anatomy.audit.diff import report
+from anatomy.audit.diff.compare import compare
+from anatomy.audit.diff.result import Cause, Changed, Difference, Group
+from anatomy.audit.diff.side import Side, side
+from anatomy.audit.provenance import Trail
 from anatomy.errors import AnatomyError
 
 NUMBERS = f"{STUDY}/numbers.json"
@@ -43,7 +46,7 @@ def changed(finished: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     shutil.copytree(finished, folder, symlinks=True)
     artifacts = folder / "tests/tiny/artifacts.yaml"
     artifacts.write_text(artifacts.read_text().replace("margin: 0.05 ", "margin: 0.1 "))
-    module = folder / "scripts/anatomy/efficiency.py"
+    module = folder / "scripts/anatomy/statistics/sampling_efficiency.py"
     module.write_text(module.read_text().replace("arm.c / arm.n for arm", "arm.c / (arm.n + 1) for arm"))
     git(folder, "commit", "-q", "-a", "-m", "Another margin; another estimate")
     done = snakemake(folder, f"{STUDY}/ledger.json")
@@ -74,7 +77,7 @@ def test_two_unchanged_copies_do_not_differ(finished: Path, again: Path) -> None
     found = compare(side(str(finished)), side(f"{again}:tiny"))
     assert (found.only_a, found.only_b, found.groups, found.files, found.records) == ([], [], [], [], [])
     assert found.same == len(Trail("tiny", finished).numbers)
-    assert list(comparing.lines(found))[-1].startswith("the same root")
+    assert list(report.lines(found))[-1].startswith("the same root")
 
 
 @pytest.mark.slow
@@ -85,7 +88,7 @@ def test_the_first_step_and_its_cause_are_named_exactly(finished: Path, changed:
     (margin,) = groups["table equivalence"].first[0][0].causes
     assert margin == Cause("params", "options.margin", 0.05, 0.1)
     (code,) = groups["table efficiency"].first[0][0].causes
-    assert (code.kind, code.what) == ("code", "scripts/anatomy/efficiency.py")
+    assert (code.kind, code.what) == ("code", "scripts/anatomy/statistics/sampling_efficiency.py")
     assert code.names == ("by_problem()",)
     assert all(not group.later for group in found.groups)
 
@@ -138,11 +141,14 @@ def test_an_archive_is_a_side(finished: Path, changed: Path, tmp_path: Path) -> 
 @pytest.mark.slow
 def test_lines_tell_it_to_a_reader(finished: Path, changed: Path) -> None:
     found = compare(side(str(finished)), side(str(changed)))
-    text = "\n".join(comparing.lines(found, limit=1))
+    text = "\n".join(report.lines(found, limit=1))
     assert "\n  table equivalence\n      params options.margin: 0.05 -> 0.1\n" in text
-    assert "\n  table efficiency\n      scripts/anatomy/efficiency.py: by_problem()\n" in text
+    assert (
+        "\n  table efficiency\n      scripts/anatomy/statistics/sampling_efficiency.py: by_problem()\n"
+        in text
+    )
     assert all(f"and {len(group.numbers) - 1} more" in text for group in found.groups)
-    whole = "\n".join(comparing.lines(found, limit=None))
+    whole = "\n".join(report.lines(found, limit=None))
     assert all(f"\n    {one}" in whole for one in found.changed)
     assert " more\n" not in whole and not whole.endswith(" more")
 
@@ -328,7 +334,7 @@ def test_steps_that_one_side_alone_has_part_first_at_the_first_of_them(base: Sid
     found = compare(base, replace(other, jobs=jobs))
     steps = {(s.job, s.only) for group in found.groups for steps in group.first for s in steps}
     assert steps == {("train ppo 0", "A")}
-    assert "train ppo 0 (only in A)" in "\n".join(comparing.lines(found))
+    assert "train ppo 0 (only in A)" in "\n".join(report.lines(found))
 
 
 @pytest.mark.slow
@@ -351,7 +357,7 @@ def test_numbers_that_one_side_alone_has_are_told(base: Side) -> None:
     numbers = {name: one for name, one in base.numbers.items() if not name.startswith("claims/")}
     found = compare(base, replace(base, numbers=numbers))
     assert found.only_a == [name for name in base.numbers if name.startswith("claims/")] and not found.only_b
-    assert not found.groups and "only in A:" in "\n".join(comparing.lines(found))
+    assert not found.groups and "only in A:" in "\n".join(report.lines(found))
 
 
 @pytest.mark.slow
@@ -504,7 +510,7 @@ def half(x: float) -> float:
 )
 def test_what_changed_in_a_module_is_named(old: str, new: str, names: tuple[str, ...] | None) -> None:
     assert old in MODULE
-    assert changes.changed_names(MODULE, MODULE.replace(old, new)) == names
+    assert source_diff.changed_names(MODULE, MODULE.replace(old, new)) == names
 
 
 def number(value: Any, text: str, interval: list[Any] | None = None) -> dict[str, Any]:

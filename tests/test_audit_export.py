@@ -14,8 +14,9 @@ from typing import Any
 import pytest
 from tiny import STUDY, planned
 
-from anatomy.audit import archive, crate, hashing, ledger, recording, records
-from anatomy.audit.trail import Trail
+from anatomy.audit import archive, hashing, job_record, ledger, recorder
+from anatomy.audit.crate import crate, validate, vocabulary
+from anatomy.audit.provenance import Trail
 from anatomy.errors import AnatomyError
 
 # The crate -------------------------------------------------------------------------------------------
@@ -49,7 +50,7 @@ def written(finished: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.slow
 def test_the_validator_finds_nothing_wrong(written: Path) -> None:
-    assert crate.validate(written) == []
+    assert validate.validate(written) == []
 
 
 @pytest.mark.slow
@@ -66,7 +67,7 @@ def test_the_validator_finds_what_is_wrong(written: Path, tmp_path: Path) -> Non
     entities["Snakefile"]["@type"].remove("ComputationalWorkflow")
     entities["#engine"]["unheard"] = "of"
     (folder / "ro-crate-metadata.json").write_text(json.dumps(content))
-    found = "\n".join(crate.validate(folder))
+    found = "\n".join(validate.validate(folder))
     for told in (
         "does not include the Data Entity 'results/tiny/tables/passk.csv'",
         "The Action MUST have an instrument",
@@ -102,7 +103,7 @@ def test_every_job_is_told_with_what_it_read_and_made(finished: Path, written: P
         used = {found[ref]["name"]: found[ref]["value"] for ref in refs(action, "resourceUsage")}
         assert used["Peak memory"] == str(job.run["peak_memory_mib"])
         assert f"#job-{job.digest}" in refs(found[f"#control-{job.rule}"], "object")
-        assert found[refs(action, "subjectOf")[0]]["name"].endswith(records.SUFFIX)
+        assert found[refs(action, "subjectOf")[0]]["name"].endswith(job_record.SUFFIX)
 
 
 @pytest.mark.slow
@@ -172,8 +173,8 @@ def test_the_run_goes_from_settings_to_what_is_reported(finished: Path, written:
 @pytest.mark.slow
 def test_a_crate_uses_no_term_that_its_context_lacks(written: Path) -> None:
     content = json.loads((written / "ro-crate-metadata.json").read_text())
-    assert content["@context"] == ["https://w3id.org/ro/crate/1.1/context", crate._TERMS]
-    known = {*crate._KNOWN, *crate._TERMS, "@id", "@type"}
+    assert content["@context"] == ["https://w3id.org/ro/crate/1.1/context", vocabulary.TERMS]
+    known = {*vocabulary.KNOWN, *vocabulary.TERMS, "@id", "@type"}
     for entity in content["@graph"]:
         assert known.issuperset([*entity, *types(entity)]), entity["@id"]
 
@@ -281,12 +282,12 @@ def test_an_unpacked_archive_is_the_study(finished: Path, packed: Path, tmp_path
     assert there.ledger == here.ledger and there.numbers == here.numbers and there.places == here.places
     assert [job.digest for job in there.jobs] == [job.digest for job in here.jobs]
     for job in there.jobs:
-        assert records.digest(job.result) == job.digest
+        assert job_record.digest(job.result) == job.digest
         for file in [*job.inputs, *job.outputs]:
-            found = recording.look(str(folder / file.path))
+            found = recorder.look(str(folder / file.path))
             assert (found.sha256, found.bytes) == (file.sha256, file.bytes), file.path
         for path, digest in job.code.items():
-            assert hashing.sha256(folder / STUDY / recording.SOURCES / digest) == digest
+            assert hashing.sha256(folder / STUDY / recorder.SOURCES / digest) == digest
             assert (folder / path).is_file()
     for line in there.ledger["records"]:
         assert {path: hashing.sha256(folder / path) for path in line["files"]} == line["files"]

@@ -18,7 +18,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tiny import STUDY, copy_repository, snakemake
 
-from anatomy.audit import changes, hashing, ledger, recording, records
+from anatomy.audit import hashing, job_record, ledger, source_diff
+from anatomy.audit import recorder as audit_recorder
 from anatomy.errors import AnatomyError
 
 JSON = st.recursive(
@@ -39,7 +40,7 @@ def test_digests_are_those_of_sha256sum(tmp_path: Path) -> None:
     lines = subprocess.run(
         ["sha256sum", "a", "deep/b"], cwd=tmp_path / "folder", capture_output=True, check=True
     ).stdout
-    found = recording.look(str(tmp_path / "folder"))
+    found = audit_recorder.look(str(tmp_path / "folder"))
     assert found.sha256 == hashlib.sha256(lines).hexdigest() and found.bytes == 6
     assert set(found.files or {}) == {"a", "deep/b"}
 
@@ -73,15 +74,15 @@ def test_a_value_has_one_digest_whatever_its_order(value: Any) -> None:
 
 @given(JSON, JSON)
 def test_differences_are_told_where_there_are_any(one: Any, other: Any) -> None:
-    assert changes.differences(one, one) == []
+    assert source_diff.differences(one, one) == []
     if json.dumps(one, sort_keys=True) != json.dumps(other, sort_keys=True):
-        assert changes.differences(one, other)
+        assert source_diff.differences(one, other)
 
 
 def test_differences_name_their_place() -> None:
     old = {"sampling": {"temperature": 1.0, "stop": ["a", "b"]}, "seed": 1}
     new = {"sampling": {"temperature": 0.6, "stop": ["a", "c"]}, "draws": 10, "seed": True}
-    assert changes.differences(old, new) == [
+    assert source_diff.differences(old, new) == [
         "sampling.temperature: 1.0 -> 0.6",
         "sampling.stop[1]: b -> c",
         "seed: 1 -> true",
@@ -111,7 +112,7 @@ class Files(list[str]):
 @pytest.fixture
 def job(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
     monkeypatch.chdir(tmp_path)
-    recording._places.cache_clear()
+    audit_recorder._places.cache_clear()
     for name in ("scripts/some.py", "config/raw.yaml"):
         Path(name).parent.mkdir(exist_ok=True)
         Path(name).write_text(name)
@@ -126,13 +127,13 @@ def job(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
     )
 
 
-def record(job: SimpleNamespace) -> records.Record:
-    recorder = recording.Recorder(job, Path("scripts/some.py").resolve())
+def record(job: SimpleNamespace) -> job_record.Record:
+    recorder = audit_recorder.Recorder(job, Path("scripts/some.py").resolve())
     output = Path(job.output[0])
     output.parent.mkdir(parents=True, exist_ok=True)
     output.write_text("made")
     recorder.write()
-    return records.read(records.path_of(output))
+    return job_record.read(job_record.path_of(output))
 
 
 def test_a_record_tells_what_a_job_depended_on(job: SimpleNamespace) -> None:
@@ -141,14 +142,14 @@ def test_a_record_tells_what_a_job_depended_on(job: SimpleNamespace) -> None:
     assert found.params == {"key": [1, "base", 3], "study_seed": 1, "draws": 5, "pair": ["a", "b"]}
     assert found.result["seeds"] == {"seed": "3", "key": [1, "base", 3], "study_seed": 1}
     assert found.inputs == [
-        records.File("config/raw.yaml", hashlib.sha256(b"config/raw.yaml").hexdigest(), 15)
+        job_record.File("config/raw.yaml", hashlib.sha256(b"config/raw.yaml").hexdigest(), 15)
     ]
     assert found.outputs[0].sha256 == hashlib.sha256(b"made").hexdigest()
     assert found.result["named"] == {
         "inputs": {"raw": "config/raw.yaml"},
         "outputs": {"out": "results/s/a/out.csv"},
     }
-    assert found.digest == records.digest(found.result)
+    assert found.digest == job_record.digest(found.result)
     assert found.code["scripts/some.py"] == hashlib.sha256(b"scripts/some.py").hexdigest()
     run = found.run
     assert run["peak_memory_mib"] > 10 and run["cpu"] and run["start"] <= run["end"] and run["command"]
@@ -179,7 +180,7 @@ def test_versions_do_not_depend_on_what_a_process_has_loaded(tmp_path: Path) -> 
         subprocess.run(
             [sys.executable, "-c", before + asking],
             cwd=tmp_path,
-            env={**os.environ, "PYTHONPATH": str(Path(recording.__file__).parents[2])},
+            env={**os.environ, "PYTHONPATH": str(Path(audit_recorder.__file__).parents[2])},
             capture_output=True,
             text=True,
             check=True,
@@ -206,7 +207,7 @@ def test_records_are_chained(job: SimpleNamespace) -> None:
     assert following.inputs[0].made_by == first.digest
     # A comment in the first job's settings is none; another parameter is, and changes all that follows.
     altered = {**first.result, "params": {**first.params, "draws": 7}}
-    records.write(first.path, altered, first.run)
+    job_record.write(first.path, altered, first.run)
     assert record(job).digest != following.digest
 
 
@@ -220,16 +221,16 @@ def test_an_altered_input_is_refused_by_name(job: SimpleNamespace) -> None:
 
 
 def test_an_input_that_changes_meanwhile_ends_the_job_without_a_record(job: SimpleNamespace) -> None:
-    recorder = recording.Recorder(job, Path("scripts/some.py").resolve())
+    recorder = audit_recorder.Recorder(job, Path("scripts/some.py").resolve())
     Path("config/raw.yaml").write_text("other content")
     with pytest.raises(AnatomyError, match=r"config/raw\.yaml: changed while the job"):
         recorder.write()
-    assert not records.path_of(job.output[0]).exists()
+    assert not job_record.path_of(job.output[0]).exists()
 
 
 def test_a_job_that_fails_leaves_no_record_not_even_its_old_one(job: SimpleNamespace) -> None:
     found = record(job)
-    recording.Recorder(job, Path("scripts/some.py").resolve())
+    audit_recorder.Recorder(job, Path("scripts/some.py").resolve())
     assert not found.path.exists()
 
 
@@ -241,7 +242,7 @@ def test_what_is_no_record_is_refused(tmp_path: Path, content: str) -> None:
     path = tmp_path / "x.record.json"
     path.write_text(content)
     with pytest.raises(AnatomyError, match=r"x\.record\.json: "):
-        records.read(path)
+        job_record.read(path)
 
 
 # Nothing personal ------------------------------------------------------------------------------------
@@ -254,8 +255,8 @@ def test_nothing_personal_is_recorded(job: SimpleNamespace, monkeypatch: pytest.
     monkeypatch.setenv("WANDB_API_KEY", "another-secret-value")
     monkeypatch.setattr(getpass, "getuser", lambda: "alice")
     monkeypatch.setattr(socket, "gethostname", lambda: "Alices-laptop.local")
-    recording._secrets.cache_clear()
-    recording._places.cache_clear()
+    audit_recorder._secrets.cache_clear()
+    audit_recorder._places.cache_clear()
     try:
         job.params = {
             "folder": "/home/alice/data/x",
@@ -269,8 +270,8 @@ def test_nothing_personal_is_recorded(job: SimpleNamespace, monkeypatch: pytest.
         }
         found = record(job)
     finally:
-        recording._secrets.cache_clear()
-        recording._places.cache_clear()
+        audit_recorder._secrets.cache_clear()
+        audit_recorder._places.cache_clear()
     text = found.path.read_text()
     for secret in (
         "some-secret",
@@ -291,9 +292,9 @@ def test_nothing_personal_is_recorded(job: SimpleNamespace, monkeypatch: pytest.
 def test_a_scrubbed_path_is_found_again(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", "/home/bob")
     monkeypatch.setenv("USER", "bob")
-    assert recording.unscrubbed("~/data") == Path("/home/bob/data")
-    assert recording.unscrubbed("/scratch/$USER/x") == Path("/scratch/bob/x")
-    assert recording.unscrubbed("results/x.csv") == Path("results/x.csv")
+    assert audit_recorder.unscrubbed("~/data") == Path("/home/bob/data")
+    assert audit_recorder.unscrubbed("/scratch/$USER/x") == Path("/scratch/bob/x")
+    assert audit_recorder.unscrubbed("results/x.csv") == Path("results/x.csv")
 
 
 # In the workflow -------------------------------------------------------------------------------------
@@ -309,14 +310,16 @@ def test_every_output_of_every_job_has_a_record(finished: Path) -> None:
         if path.is_file() and path.relative_to(study).parts[0] not in skipped
     ]
     files += [*list((finished / "figures/tiny").iterdir()), finished / "paper/tiny.pdf"]
-    of_models = [path for path in files if "models" in path.parts and not path.name.endswith(records.SUFFIX)]
-    outputs = [path for path in files if path not in of_models and not path.name.endswith(records.SUFFIX)]
+    of_models = [
+        path for path in files if "models" in path.parts and not path.name.endswith(job_record.SUFFIX)
+    ]
+    outputs = [path for path in files if path not in of_models and not path.name.endswith(job_record.SUFFIX)]
     outputs += {path.parents[1] for path in of_models if path.name == "manifest.json"}
     assert len(outputs) > 300
     for path in outputs:
-        found = records.producer(str(path.relative_to(finished)), finished)
+        found = job_record.producer(str(path.relative_to(finished)), finished)
         assert found, f"{path} has no record"
-        assert found.digest == records.digest(found.result)
+        assert found.digest == job_record.digest(found.result)
         assert found.run["git"]["clean"] is True and len(found.run["git"]["commit"]) == 40
         rules.add(found.rule)
     assert {
@@ -335,7 +338,7 @@ def test_every_output_of_every_job_has_a_record(finished: Path) -> None:
 
 @pytest.mark.slow
 def test_no_record_names_the_user_or_the_folder(finished: Path) -> None:
-    for path in finished.rglob(f"*{records.SUFFIX}"):
+    for path in finished.rglob(f"*{job_record.SUFFIX}"):
         text = path.read_text()
         assert str(finished.parent) not in text and "tester@localhost" not in text, path
 
@@ -346,14 +349,14 @@ def test_the_same_part_of_a_study_made_elsewhere_has_the_same_digests(finished: 
     elsewhere = copy_repository(tmp_path / "elsewhere")
     done = snakemake(elsewhere, target)
     assert done.returncode == 0, done.stdout
-    here, there = (records.producer(target, folder) for folder in (finished, elsewhere))
+    here, there = (job_record.producer(target, folder) for folder in (finished, elsewhere))
     assert here and there and here.digest == there.digest
 
 
 @pytest.mark.slow
 def test_a_job_that_cannot_write_its_record_keeps_no_output(tmp_path: Path) -> None:
     folder = copy_repository(tmp_path / "full")
-    path = folder / "scripts/anatomy/audit/recording.py"
+    path = folder / "scripts/anatomy/audit/recorder.py"
     path.write_text(
         path.read_text().replace(
             "            records.write(place, result, run)",

@@ -18,11 +18,14 @@ import psutil
 import pytest
 from tiny import ROOT, STUDY
 
-from anatomy.audit import hashing, records, reproducing
-from anatomy.audit.agreement import DIFFERENT, IDENTICAL
-from anatomy.audit.records import Record
-from anatomy.audit.reproducing import FAILED, GIVEN, NOT_RUN, Outcome, reproduce
-from anatomy.audit.trail import Trail
+from anatomy.audit import hashing, job_record
+from anatomy.audit.job_record import Record
+from anatomy.audit.provenance import Trail
+from anatomy.audit.reproduce import plan as reproduce_plan
+from anatomy.audit.reproduce.agreement_result import DIFFERENT, IDENTICAL
+from anatomy.audit.reproduce.environment import build
+from anatomy.audit.reproduce.result import FAILED, GIVEN, NOT_RUN, Outcome, lines
+from anatomy.audit.reproduce.run import reproduce
 from anatomy.errors import AnatomyError
 
 LUCK = "luck/base/hard/1/estimate"
@@ -38,7 +41,7 @@ def outcomes(found: Outcome) -> dict[str, str]:
 
 
 def record(folder: Path, path: str) -> Record:
-    return records.read(folder / records.path_of(path))
+    return job_record.read(folder / job_record.path_of(path))
 
 
 def rewrite(folder: Path, path: str, change: Callable[[dict[str, Any]], object]) -> None:
@@ -46,8 +49,8 @@ def rewrite(folder: Path, path: str, change: Callable[[dict[str, Any]], object])
     found = record(folder, path)
     result = json.loads(json.dumps(found.result))
     change(result)
-    for place in {records.path_of(output["path"]) for output in result["outputs"]}:
-        records.write(folder / place, result, found.run)
+    for place in {job_record.path_of(output["path"]) for output in result["outputs"]}:
+        job_record.write(folder / place, result, found.run)
 
 
 # A small study of three jobs, made without Snakemake ----------------------------------------------------
@@ -77,7 +80,7 @@ def job(folder: Path, script: str, inputs: dict[str, str] | list[str], output: s
         "threads": 1,
         "gpu": 0,
     }
-    runner = [sys.executable, str(ROOT / "scripts/replay.py")]
+    runner = [sys.executable, str(ROOT / "scripts/_replay.py")]
     with subprocess.Popen(runner, cwd=folder, stdin=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         assert process.stdin and process.stderr
         process.stdin.write(json.dumps(told).encode() + b"\n")
@@ -188,7 +191,7 @@ def test_a_kept_source_that_was_altered_is_refused_by_name(small: Path, tmp_path
 
 
 def test_a_list_of_sources_of_other_code_is_refused(small: Path, tmp_path: Path) -> None:
-    path = small / records.path_of(PROMPTS)
+    path = small / job_record.path_of(PROMPTS)
     content = json.loads(path.read_text())
     content["run"]["sources"] = record(small, PROBLEMS).run["sources"]
     path.write_text(json.dumps(content))
@@ -199,10 +202,10 @@ def test_a_list_of_sources_of_other_code_is_refused(small: Path, tmp_path: Path)
 
 
 def test_a_list_of_sources_never_leaves_the_folder(small: Path, tmp_path: Path) -> None:
-    path = small / records.path_of(PROBLEMS)
+    path = small / job_record.path_of(PROBLEMS)
     content = json.loads(path.read_text())
     listed = json.loads((small / SMALL / "sources" / content["run"]["sources"]).read_text())
-    listed["../escaped.py"] = listed["scripts/job.py"]
+    listed["../escaped.py"] = listed["scripts/_job.py"]
     text = json.dumps(listed).encode()
     content["run"]["sources"] = hashing.of_bytes(text)
     (small / SMALL / "sources" / content["run"]["sources"]).write_bytes(text)
@@ -213,7 +216,7 @@ def test_a_list_of_sources_never_leaves_the_folder(small: Path, tmp_path: Path) 
 
 
 def test_an_edited_record_and_one_that_is_gone_are_refused(small: Path, tmp_path: Path) -> None:
-    trail, path = Trail("small", small), small / records.path_of(PROBLEMS)
+    trail, path = Trail("small", small), small / job_record.path_of(PROBLEMS)
     text = path.read_text()
     path.write_text(text.replace('"answer": "a"', '"answer": "q"'))
     with pytest.raises(AnatomyError, match=r"own\.record\.json: edited since it was written"):
@@ -265,7 +268,7 @@ def test_a_job_that_fails_stops_those_behind_it_and_shows_its_log(small: Path, t
     assert "error: " in failed.detail and "'body'" in failed.detail
     assert behind.detail == f"an earlier job failed: there is no {PROBLEMS}"
     assert told[-1] == f"[2/2] not run           scaffold own: {behind.detail}"
-    assert list(reproducing.lines(found))[-1] == "2 jobs: 1 failed, 1 not run. Not reproduced."
+    assert list(lines(found))[-1] == "2 jobs: 1 failed, 1 not run. Not reproduced."
 
 
 @pytest.mark.slow
@@ -343,7 +346,7 @@ def test_an_environment_is_built_from_a_lock_and_the_recorded_torch(wheels: Path
     lock = tmp_path / "lock.txt"
     lock.write_text(wheel(wheels, "recorded", "1.2"))
     wheel(wheels, "torch", "2.0+cpu")
-    python = reproducing.build(tmp_path / "environment", lock, "2.0+cpu")
+    python = build(tmp_path / "environment", lock, "2.0+cpu")
     ask = "import recorded, torch, importlib.metadata as m; print(m.version('recorded'), m.version('torch'))"
     done = subprocess.run([python, "-c", ask], capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["1.2", "2.0+cpu"]
@@ -395,7 +398,7 @@ def test_a_figure_from_counts_its_data_and_its_picture(finished: Path, tmp_path:
     for step in (table, figure):
         path = step.outputs[0].path
         assert record(tmp_path / "work", path).digest == record(finished, path).digest
-    assert "9 jobs of count" in "\n".join(reproducing.lines(found))
+    assert "9 jobs of count" in "\n".join(lines(found))
 
 
 @pytest.mark.slow
@@ -451,9 +454,9 @@ def test_a_chain_starts_where_it_is_told_to(finished: Path) -> None:
     trail = Trail("tiny", finished)
     rules: dict[str, set[str]] = {}
     given: dict[str, set[str]] = {}
-    for start in reproducing.STARTS:
+    for start in reproduce_plan.STARTS:
         targets = [f"{STUDY}/tables/scaffolding.csv", f"{trail.figures}/scaffolding.svg"]
-        plan = reproducing._planned(trail, targets, start)
+        plan = reproduce_plan.planned(trail, targets, start)
         rules[start] = {record.rule for record in plan.run}
         given[start] = {Path(path).parts[2] for path in plan.given}
         made = {file.path for record in plan.run for file in record.outputs} | plan.given.keys()
@@ -477,14 +480,18 @@ def test_a_chain_starts_where_it_is_told_to(finished: Path) -> None:
 def test_every_job_has_its_stage(finished: Path) -> None:
     for job in Trail("tiny", finished).jobs:
         parts = Path(job.outputs[0].path).parts
-        known = parts[0] == "results" and parts[2] in reproducing._STAGES
-        assert known or job.rule in ("figure", "collect", "typeset", *reproducing.OUTSIDE)
+        known = parts[0] == "results" and parts[2] in reproduce_plan._STAGES
+        assert known or job.rule in ("figure", "collect", "typeset", *reproduce_plan.OUTSIDE)
 
 
 @pytest.mark.slow
 def test_the_code_that_is_checked_out_does_not_matter(again: Path, tmp_path: Path) -> None:
     """The analysis, the script and the library's reader of tables are other ones today."""
-    for name in ("scripts/anatomy/analyses/luck.py", "scripts/anatomy/analysis.py", "scripts/table.py"):
+    for name in (
+        "scripts/anatomy/analyses/luck.py",
+        "scripts/anatomy/analyses/inputs.py",
+        "scripts/table.py",
+    ):
         (again / name).write_text("raise RuntimeError('the code of today')\n")
     code = (
         "from pathlib import Path; from anatomy.audit.reproducing import lines, reproduce;"
@@ -517,7 +524,7 @@ def test_a_model_altered_in_the_study_is_told_by_name(again: Path, tmp_path: Pat
     assert outcomes(found) == {"pretrain base 0": DIFFERENT} and not found.ok
     told = {output.path: output for output in found.steps[0].outputs}
     assert told[MODEL].detail == "the study's file was altered since; made again it is as it was recorded"
-    assert "pretrain base 0" in "\n".join(reproducing.lines(found))
+    assert "pretrain base 0" in "\n".join(lines(found))
     shutil.rmtree(again / MODEL)
     with pytest.raises(AnatomyError, match=f"{MODEL}: not here any more"):
         ran(trail, samples, tmp_path / "three", start="models")

@@ -25,11 +25,13 @@ from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.ui import WebDriverWait
 from tiny import ROOT, STUDY
 
-from anatomy import tables
-from anatomy.audit import site, site_chain
 from anatomy.audit.hashing import files_of, tree
-from anatomy.audit.trail import Trail
+from anatomy.audit.provenance import Trail
+from anatomy.audit.site import site
+from anatomy.audit.site import spec as site_spec
+from anatomy.audit.site.layout import _layout
 from anatomy.errors import AnatomyError
+from anatomy.storage import parquet
 
 AUDIT = f"{STUDY}/audit"
 NUMBER = "passk/grpo/all/hard/answer/1/estimate"
@@ -60,7 +62,7 @@ KINDS = (
 @given(st.lists(st.tuples(st.integers(0, 14), st.integers(0, 14)), max_size=40))
 def test_boxes_of_a_picture_stand_apart_and_arrows_lead_down(pairs: list[tuple[int, int]]) -> None:
     arrows = tuple(sorted({(min(pair), max(pair)) for pair in pairs if pair[0] != pair[1]}))
-    layout = site_chain._layout((172,) * 15, arrows)
+    layout = _layout((172,) * 15, arrows)
     rows: dict[float, list[float]] = {}
     for x, y in layout.corners:
         assert 0 <= x <= layout.width - 172 and 0 <= y <= layout.height - 44
@@ -75,7 +77,7 @@ def test_boxes_of_a_picture_stand_apart_and_arrows_lead_down(pairs: list[tuple[i
 
 
 def test_a_picture_of_a_line_is_a_line() -> None:
-    layout = site_chain._layout((172,) * 6, tuple((at, at + 1) for at in range(5)))
+    layout = _layout((172,) * 6, tuple((at, at + 1) for at in range(5)))
     assert len({x for x, _ in layout.corners}) == 1
 
 
@@ -85,24 +87,24 @@ def test_every_rule_and_every_rounding_has_its_words() -> None:
         for path in (ROOT / "rules").glob("*.smk")
         for rule in re.findall(r"(?m)^(?:use rule \w+ as|rule) (\w+)", path.read_text())
     }
-    assert set(site.WORK) == rules - {"check", "browse"}
+    assert set(site_spec.WORK) == rules - {"check", "browse"}
     for path in ("config/artifacts.yaml", "config/published/artifacts.yaml", "tests/tiny/artifacts.yaml"):
         specs = yaml.safe_load((ROOT / path).read_text())["tables"].values()
-        assert {rule for spec in specs for rule in spec["numbers"].values()} <= set(site.ROUNDING)
+        assert {rule for spec in specs for rule in spec["numbers"].values()} <= set(site_spec.ROUNDING)
 
 
 def test_what_cannot_be_seen_is_shown() -> None:
-    assert site.visible("a\u202eb\u2028c\x1b[0m\n\td") == "a\\u202eb\\u2028c\\u001b[0m\n\td"
-    assert site.visible(3) == 3
+    assert site_spec.visible("a\u202eb\u2028c\x1b[0m\n\td") == "a\\u202eb\\u2028c\\u001b[0m\n\td"
+    assert site_spec.visible(3) == 3
 
 
 # Sites ------------------------------------------------------------------------------------------------
 
 
-def spec(folder: Path, completions: int | None = None) -> site.Spec:
+def spec(folder: Path, completions: int | None = None) -> site_spec.Spec:
     artifacts = yaml.safe_load((folder / "tests/tiny/artifacts.yaml").read_text())
     claims = yaml.safe_load((folder / "tests/tiny/claims.yaml").read_text())
-    return site.Spec(artifacts, claims, completions)
+    return site_spec.Spec(artifacts, claims, completions)
 
 
 def built(folder: Path, completions: int | None = None) -> Path:
@@ -116,9 +118,9 @@ def built(folder: Path, completions: int | None = None) -> Path:
 
 def rewritten(study: Path, table: str, path: str, **changes: Any) -> None:
     """Write a table with other values, each a function of a row; its record tells the new digest."""
-    rows = list(tables.records(study / path, table))
+    rows = list(parquet.records(study / path, table))
     rows = [{**row, **{name: change(row) for name, change in changes.items()}} for row in rows]
-    tables.write(study / path, table, rows)
+    parquet.write(study / path, table, rows)
     place = (study / path).with_suffix(".record.json")
     record = json.loads(place.read_text())
     for output in record["result"]["outputs"]:
@@ -385,10 +387,10 @@ def test_from_a_number_to_a_completion_and_back(browser: Browser, here: Path, fi
     assert browser.where == f"completions/grpo/0/hard.html#problem={problem}"
     shown = [text.get_attribute("textContent") for text in browser.all(".completion .text")]
     shard = f"{STUDY}/samples/grpo/seed-0/hard/shard-000.parquet"
-    rows = [row for row in tables.records(finished / shard, "samples") if row["problem"] == problem]
+    rows = [row for row in parquet.records(finished / shard, "samples") if row["problem"] == problem]
     assert shown == [row["completion"] for row in rows]
     verdicts = f"{STUDY}/verdicts/grpo/seed-0/hard/shard-000.parquet"
-    judged = [row for row in tables.records(finished / verdicts, "verdicts") if row["problem"] == problem]
+    judged = [row for row in parquet.records(finished / verdicts, "verdicts") if row["problem"] == problem]
     assert [one.text for one in browser.all(".completion .verdict")] == [row["verdict"] for row in judged]
     assert f"of {shard}" in browser.find(".completion .facts").text
     browser.driver.back()
@@ -398,7 +400,7 @@ def test_from_a_number_to_a_completion_and_back(browser: Browser, here: Path, fi
 
 @pytest.mark.slow
 def test_a_link_leads_to_one_completion(browser: Browser, here: Path, finished: Path) -> None:
-    counts = tables.read(finished / f"{STUDY}/counts/base/seed-0/ladder/probes.parquet", "counts")
+    counts = parquet.read(finished / f"{STUDY}/counts/base/seed-0/ladder/probes.parquet", "counts")
     row = counts[counts["condition"] == "plan"].iloc[0]
     fragment = f"problem={row['problem']}&condition=plan&of=probes"
     browser.open(here / "completions/base/0/ladder.html", f"{fragment}&sample=1")
@@ -420,7 +422,7 @@ def test_a_link_leads_to_one_completion(browser: Browser, here: Path, finished: 
 
 @pytest.mark.slow
 def test_completions_are_chosen_by_verdict(browser: Browser, here: Path, finished: Path) -> None:
-    verdicts = tables.read(finished / f"{STUDY}/verdicts/base/seed-0/hard/shard-000.parquet", "verdicts")
+    verdicts = parquet.read(finished / f"{STUDY}/verdicts/base/seed-0/hard/shard-000.parquet", "verdicts")
     several = verdicts.groupby("problem")["verdict"].nunique()
     problem = several.index[several > 1][0]
     found = verdicts[verdicts["problem"] == problem]
@@ -567,7 +569,7 @@ INVISIBLE = "\u2028\u2029\u202e\u2066\x1b\x00"
 
 @pytest.mark.slow
 def test_hostile_text_is_shown_and_not_run(browser: Browser, again: Path) -> None:
-    problem = tables.read(again / f"{STUDY}/counts/base/seed-0/hard.parquet", "counts")["problem"][0]
+    problem = parquet.read(again / f"{STUDY}/counts/base/seed-0/hard.parquet", "counts")["problem"][0]
     worse = f"{problem}/ \"'><script>window.hacked = 1</script>&#+%41?!*()~ü"
 
     def named(row: dict[str, Any]) -> Any:
@@ -608,7 +610,7 @@ def test_hostile_text_is_shown_and_not_run(browser: Browser, again: Path) -> Non
 @pytest.mark.slow
 def test_only_the_first_completions_may_be_shown(browser: Browser, again: Path) -> None:
     out = built(again, completions=2)
-    counts = tables.read(again / f"{STUDY}/counts/base/seed-0/hard.parquet", "counts")
+    counts = parquet.read(again / f"{STUDY}/counts/base/seed-0/hard.parquet", "counts")
     browser.open(out / "completions/base/0/hard.html")
     assert "the texts of the first 2 completions" in browser.find("#lists").text
     cells = browser.find("tbody tr").find_elements(By.CSS_SELECTOR, "td")

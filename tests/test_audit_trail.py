@@ -13,11 +13,13 @@ import pyarrow.parquet as pq
 import pytest
 from tiny import STUDY
 
-from anatomy import analysis, reporting, tables
-from anatomy.audit import records, tracing
-from anatomy.audit.records import File, Record
-from anatomy.audit.trail import Trail, select
+from anatomy.analyses.inputs import gather
+from anatomy.audit import job_record, lineage
+from anatomy.audit.job_record import File, Record
+from anatomy.audit.provenance import Trail, select
 from anatomy.errors import AnatomyError
+from anatomy.reporting import numbers as reporting_numbers
+from anatomy.storage import csv, parquet
 
 GRPO = "passk/grpo/all/hard/answer/1/estimate"
 
@@ -94,7 +96,7 @@ def shake(path: Path) -> None:
             row["logprob"] *= 1.5
         elif name == "training":
             row["reward"], row["length"] = 0.9, 99.0
-    tables.write(path, name, rows)
+    parquet.write(path, name, rows)
 
 
 @pytest.mark.slow
@@ -112,12 +114,12 @@ def test_no_number_changes_that_was_not_told(again: Path, path: str, monkeypatch
         p = record.params
         pairs = [tuple(pair) for pair in p["pairs"]]
         settings = (p["arms"], p["facts"], p["options"], p["seed"])
-        inputs = analysis.gather(p["sources"], pairs, *settings, **p["statistics"])
+        inputs = gather(p["sources"], pairs, *settings, **p["statistics"])
         rows = importlib.import_module(f"anatomy.analyses.{p['analysis']}").rows(inputs)
         target = record.outputs[0].path
-        reporting.write_csv(target, rows)
+        csv.write_csv(target, rows)
         name = Path(target).stem
-        now = reporting.numbers(name, target, specs[name])
+        now = reporting_numbers.numbers(name, target, specs[name])
         was = {one: number for one, number in trail.numbers.items() if number["file"] == target}
         # A row that is new or gone, such as a problem that disagrees now, was not there to be told of.
         changed |= {
@@ -242,13 +244,13 @@ def test_a_completion_cannot_drive_the_terminal() -> None:
         "derivation_right": None, "first_bad_line": None, "answer": "\x1b[2J",
         "completion": "\x1b]0;title\x07\u202e",
     }  # fmt: skip
-    said = "\n".join(tracing.completion_lines([hostile], text=True))
+    said = "\n".join(lineage.completion_lines([hostile], text=True))
     assert "\x1b" not in said and "\x07" not in said and "\u202e" not in said
 
 
 @pytest.mark.slow
 def test_a_damaged_record_is_refused_by_name(again: Path) -> None:
-    path = records.path_of(again / STUDY / "counts/grpo/seed-0/hard.parquet")
+    path = job_record.path_of(again / STUDY / "counts/grpo/seed-0/hard.parquet")
     path.write_text("{}")
     done = audit(again, "trace", GRPO)
     assert done.returncode == 2 and "hard.record.json: not a job's record" in done.stderr

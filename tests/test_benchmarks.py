@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from anatomy import tables
-from anatomy.benchmarks import Fields, check_content, content_digest, local, rows, side
 from anatomy.errors import AnatomyError
+from anatomy.problems.math_sets import Fields, check_content, content_digest, local, rows, side
+from anatomy.storage import parquet, schemas
 
 ROOT = Path(__file__).resolve().parents[1]
 FOLDER = Path(os.environ.get("ANATOMY_BENCHMARKS") or ROOT / "../shared/benchmarks")
@@ -60,8 +60,8 @@ def test_published_set_is_complete_unique_and_pinned(name: str, tmp_path: Path) 
     assert len({row["problem"] for row in found}) == len(found)
     assert all(answer == answer.strip() and answer for row in found for answer in row["answers"])
     check_content(found, sheet()[name]["sha256"], name)
-    tables.write(tmp_path / "problems.parquet", "problems", found)
-    assert list(tables.records(tmp_path / "problems.parquet", "problems")) == found
+    parquet.write(tmp_path / "problems.parquet", "problems", found)
+    assert list(parquet.records(tmp_path / "problems.parquet", "problems")) == found
 
 
 def test_the_six_sets_have_2836_problems_and_2796_solutions() -> None:
@@ -99,7 +99,7 @@ def made(record: dict[str, Any], **fields: Any) -> dict[str, Any]:
 def test_row_has_the_columns_of_the_table() -> None:
     record = {"q": "How many?", "a": 27.0, "s": "One. Two.", "n": 5, "d": 2, "t": "Counting"}
     row = made(record, solution="s", id="n", difficulty="d", domain="t")
-    assert list(row) == tables.SCHEMAS["problems"].names
+    assert list(row) == schemas.SCHEMAS["problems"].names
     assert (row["problem"], row["answers"], row["difficulty"], row["domain"]) == (
         "5",
         ["27"],

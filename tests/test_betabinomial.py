@@ -9,10 +9,10 @@ import pytest
 from numpy.typing import NDArray
 from scipy import optimize, stats
 
-from anatomy import betabinomial, passk
 from anatomy.analyses import extrapolation
-from anatomy.analysis import Inputs
-from anatomy.passk import Counts
+from anatomy.analyses.inputs import Inputs
+from anatomy.statistics import beta_binomial, bootstrap, pass_at_k
+from anatomy.statistics.pass_at_k import Counts
 
 CASES = [
     (0.4, 1.2, 50, 128),
@@ -42,7 +42,7 @@ def searched(counts: Counts, weights: NDArray[np.int64] | int = 1) -> NDArray[np
 @pytest.mark.parametrize("case", CASES)
 def test_fits_are_the_most_likely(case: tuple[float, float, int, int]) -> None:
     counts = drawn(*case)
-    a, b = betabinomial.fit(counts.n, counts.c)
+    a, b = beta_binomial.fit(counts.n, counts.c)
     assert np.concatenate([a, b]) == pytest.approx(searched(counts), rel=1e-4)
 
 
@@ -50,7 +50,7 @@ def test_problems_may_differ_in_n() -> None:
     rng = np.random.default_rng(2)
     n = rng.choice([8, 32, 100], 60)
     counts = Counts(n, rng.binomial(n, rng.beta(0.6, 1.5, 60)))
-    assert np.concatenate(betabinomial.fit(counts.n, counts.c)) == pytest.approx(searched(counts), rel=1e-4)
+    assert np.concatenate(beta_binomial.fit(counts.n, counts.c)) == pytest.approx(searched(counts), rel=1e-4)
 
 
 @pytest.mark.slow
@@ -59,58 +59,58 @@ def test_fits_of_draws(case: tuple[float, float, int, int]) -> None:
     counts = drawn(*case)
     problems = len(counts.n)
     weights = np.random.default_rng(3).multinomial(problems, np.full(problems, 1 / problems), size=300)
-    a, b = betabinomial.fit(counts.n, counts.c, weights)
+    a, b = beta_binomial.fit(counts.n, counts.c, weights)
     ks = [1, 8, 64]
-    found = betabinomial.predict(a[:, None], b[:, None], ks)
+    found = beta_binomial.predict(a[:, None], b[:, None], ks)
     for at in range(5):
-        expected = betabinomial.predict(*searched(counts, weights[at]), ks)
+        expected = beta_binomial.predict(*searched(counts, weights[at]), ks)
         assert (np.abs(found[at] - expected) <= 0.3 * found.std(axis=0) + 1e-4).all()
     # One at a time, they are found to four digits.
-    single = np.concatenate(betabinomial.fit(counts.n, counts.c, weights[:1]))
+    single = np.concatenate(beta_binomial.fit(counts.n, counts.c, weights[:1]))
     assert single == pytest.approx(searched(counts, weights[0]), rel=1e-3)
 
 
 def test_weights_stand_for_repeated_problems() -> None:
     counts = drawn(0.4, 1.2, 20, 32)
     weights = np.arange(20) % 3
-    again = np.concatenate(betabinomial.fit(counts.n, counts.c, weights[None]))
-    repeated = betabinomial.fit(np.repeat(counts.n, weights), np.repeat(counts.c, weights))
+    again = np.concatenate(beta_binomial.fit(counts.n, counts.c, weights[None]))
+    repeated = beta_binomial.fit(np.repeat(counts.n, weights), np.repeat(counts.c, weights))
     assert again == pytest.approx(np.concatenate(repeated), rel=1e-6)
 
 
 def test_counts_without_a_maximum_are_fitted_at_the_edge() -> None:
     n = np.full(20, 64)
-    nothing = betabinomial.predict(*betabinomial.fit(n, 0 * n), [1, 64, 1024])
-    everything = betabinomial.predict(*betabinomial.fit(n, n), [1, 64, 1024])
+    nothing = beta_binomial.predict(*beta_binomial.fit(n, 0 * n), [1, 64, 1024])
+    everything = beta_binomial.predict(*beta_binomial.fit(n, n), [1, 64, 1024])
     assert (nothing < 1e-6).all() and (everything > 1 - 1e-6).all()
-    half = betabinomial.predict(*betabinomial.fit(n, n // 2), [1, 2, 3])
+    half = beta_binomial.predict(*beta_binomial.fit(n, n // 2), [1, 2, 3])
     assert half == pytest.approx([0.5, 0.75, 0.875], abs=1e-3)
 
 
 @pytest.mark.parametrize(("n", "c"), [([4, 4], [1, 5]), ([4, 4], [1, -1]), ([4, 1], [1, 1])])
 def test_impossible_counts_are_refused(n: list[int], c: list[int]) -> None:
     with pytest.raises(ValueError, match="beta-binomial needs"):
-        betabinomial.fit(n, c)
+        beta_binomial.fit(n, c)
 
 
 def test_predictions() -> None:
     # Uniform p: E[(1 - p)^k] = 1 / (k + 1). Beta(1, 3): 3 / (k + 3).
-    assert betabinomial.predict(1, 1, [1, 2, 9]) == pytest.approx([1 / 2, 2 / 3, 9 / 10])
-    assert betabinomial.predict(1, 3, [1, 1000]) == pytest.approx([1 / 4, 1000 / 1003])
+    assert beta_binomial.predict(1, 1, [1, 2, 9]) == pytest.approx([1 / 2, 2 / 3, 9 / 10])
+    assert beta_binomial.predict(1, 3, [1, 1000]) == pytest.approx([1 / 4, 1000 / 1003])
     p = np.random.default_rng(4).beta(0.3, 2.0, 400_000)
-    assert float(betabinomial.predict(0.3, 2.0, 50)) == pytest.approx((1 - (1 - p) ** 50).mean(), abs=2e-3)
+    assert float(beta_binomial.predict(0.3, 2.0, 50)) == pytest.approx((1 - (1 - p) ** 50).mean(), abs=2e-3)
 
 
 def test_a_fit_to_all_predicts_what_was_seen() -> None:
     counts = drawn(0.4, 1.2, 4000, 64)
     ks = [1, 4, 16, 64]
-    seen = passk.pass_at_k(counts.n[:, None], counts.c[:, None], ks).mean(axis=0)
-    assert betabinomial.predict(*betabinomial.fit(counts.n, counts.c), ks) == pytest.approx(seen, abs=0.005)
+    seen = pass_at_k.pass_at_k(counts.n[:, None], counts.c[:, None], ks).mean(axis=0)
+    assert beta_binomial.predict(*beta_binomial.fit(counts.n, counts.c), ks) == pytest.approx(seen, abs=0.005)
 
 
 def test_split() -> None:
     counts = Counts(np.array([8, 8, 8, 6]), np.array([0, 8, 4, 3]))
-    parts = [betabinomial.split(counts, 4, np.random.default_rng(seed)) for seed in range(4000)]
+    parts = [beta_binomial.split(counts, 4, np.random.default_rng(seed)) for seed in range(4000)]
     part, rest = parts[0]
     assert part.n.tolist() == [2, 2, 2, 1] and rest.n.tolist() == [6, 6, 6, 5]
     assert (part.c + rest.c).tolist() == counts.c.tolist()
@@ -124,15 +124,15 @@ def test_split() -> None:
 def test_forecasts_cover(shape: tuple[float, float], zero: float) -> None:
     """Expected pass@k of a right model is covered; a wrong one, with hopeless problems, is found out."""
     rng, ks = np.random.default_rng(5), [1, 32, 128, 1024]
-    truth = (1 - zero) * betabinomial.predict(*shape, ks)
+    truth = (1 - zero) * beta_binomial.predict(*shape, ks)
     covered, error = np.zeros(4), np.zeros(4)
     replications = 60 if zero else 140
     for _ in range(replications):
         chance = rng.beta(*shape, 50) * (rng.random(50) >= zero)
         counts = Counts(np.full(50, 32), rng.binomial(32, chance))
         weights = rng.multinomial(50, np.full(50, 1 / 50), size=200)
-        estimate, draws = betabinomial.forecast([counts], ks, weights)
-        low, high = passk.interval(draws, 50)
+        estimate, draws = beta_binomial.forecast([counts], ks, weights)
+        low, high = bootstrap.interval(draws, 50)
         covered += (low <= truth) & (truth <= high)
         error += (estimate - truth) / replications
     if zero:
@@ -147,12 +147,12 @@ def test_forecasts_cover(shape: tuple[float, float], zero: float) -> None:
 def test_seeds_are_fitted_together() -> None:
     one, two = drawn(0.4, 1.2, 30, 32, 1), drawn(0.4, 1.2, 30, 32, 2)
     weights = np.random.default_rng(0).multinomial(30, np.full(30, 1 / 30), size=50)
-    estimate, draws = betabinomial.forecast([one, two], [1, 64], weights)
-    both = betabinomial.fit(np.concatenate([one.n, two.n]), np.concatenate([one.c, two.c]))
-    assert estimate == pytest.approx(betabinomial.predict(*both, [1, 64])) and draws.shape == (50, 2)
+    estimate, draws = beta_binomial.forecast([one, two], [1, 64], weights)
+    both = beta_binomial.fit(np.concatenate([one.n, two.n]), np.concatenate([one.c, two.c]))
+    assert estimate == pytest.approx(beta_binomial.predict(*both, [1, 64])) and draws.shape == (50, 2)
     # The same seed twice says no more than once.
-    _, twice = betabinomial.forecast([one, one], [1, 64], weights)
-    assert twice == pytest.approx(betabinomial.forecast([one], [1, 64], weights)[1], abs=1e-6)
+    _, twice = beta_binomial.forecast([one, one], [1, 64], weights)
+    assert twice == pytest.approx(beta_binomial.forecast([one], [1, 64], weights)[1], abs=1e-6)
 
 
 def frame(counts: Counts) -> Any:

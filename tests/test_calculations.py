@@ -12,7 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from anatomy.calculations import (
+from anatomy.errors import AnatomyError
+from anatomy.problems.gsm8k import (
     ASKED,
     BLANK,
     LONGEST_EXPRESSION,
@@ -23,8 +24,7 @@ from anatomy.calculations import (
     evaluate,
     plain,
 )
-from anatomy.errors import AnatomyError
-from anatomy.scaffold import CHUNKS, chunks
+from anatomy.prompts.chunks import CHUNKS, chunks
 
 ROOT = Path(__file__).resolve().parents[1]
 FOLDER = Path(os.environ.get("ANATOMY_BENCHMARKS") or ROOT / "../shared/benchmarks")

@@ -17,10 +17,12 @@ from hub import Hub, Repo, running
 from hypothesis import given
 from hypothesis import strategies as st
 
-from anatomy import checks, sandbox
-from anatomy.checks import Finding, Nodes, Request, Site
+from anatomy.cluster import preflight, slurm
+from anatomy.cluster.finding import Finding
+from anatomy.cluster.slurm import Nodes, Request, Site
 from anatomy.errors import AnatomyError
-from anatomy.hub import Repository
+from anatomy.hub.repository import Repository
+from anatomy.sandbox import bubblewrap
 
 ROOT = Path(__file__).resolve().parents[1]
 COMMIT = "a" * 40
@@ -60,16 +62,16 @@ def site(**changes: object) -> Site:
     ],
 )
 def test_times_are_read_as_slurm_writes_them(text: str | int, expected: float) -> None:
-    assert checks.minutes(text) == expected
+    assert slurm.minutes(text) == expected
 
 
 @given(st.integers(0, 10**6))
 def test_a_time_that_is_written_is_read_again(value: int) -> None:
-    assert checks.minutes(checks._time(value)) == value
+    assert slurm.minutes(slurm._time(value)) == value
 
 
 def test_sinfo_is_read() -> None:
-    nodes = checks.parse_nodes(SINFO)
+    nodes = slurm.parse_nodes(SINFO)
     assert nodes[0] == Nodes("cpu", True, True, 2880, 20, 64, 256000, {})
     assert nodes[1].gpus == {"h100": 8} and (nodes[1].cpus, nodes[1].memory) == (128, 1000000)
     assert nodes[2].gpus == {"a100": 2, "v100": 1}
@@ -77,16 +79,16 @@ def test_sinfo_is_read() -> None:
 
 
 def test_a_site_that_fits_its_cluster_has_no_findings() -> None:
-    nodes = checks.parse_nodes(SINFO)
-    assert checks.partitions(nodes, SITE) == []
+    nodes = slurm.parse_nodes(SINFO)
+    assert slurm.partitions(nodes, SITE) == []
     requests = [
         Request("train", minutes=1440, memory=900000, cpus=128, gpus=32, nodes=4),
         Request("sample", minutes=120, memory=64000, cpus=16, gpus=2),
         Request("table", minutes=30, memory=2000),
         Request("table", minutes=90000, memory=1000),  # the site's own limit caps it
     ]
-    assert checks.jobs(nodes, requests, SITE) == []
-    assert checks.jobs(nodes, [Request("sample")], site(partitions={})) == []  # in the default one
+    assert slurm.jobs(nodes, requests, SITE) == []
+    assert slurm.jobs(nodes, [Request("sample")], site(partitions={})) == []  # in the default one
 
 
 @pytest.mark.parametrize(
@@ -110,7 +112,7 @@ def test_a_site_that_fits_its_cluster_has_no_findings() -> None:
 def test_each_wrong_partition_is_named(
     limits: dict[str, float], subject: str, problem: str, remedy: str
 ) -> None:
-    (finding,) = checks.partitions(checks.parse_nodes(SINFO), site(partitions=limits))
+    (finding,) = slurm.partitions(slurm.parse_nodes(SINFO), site(partitions=limits))
     assert (finding.level, finding.subject) == ("error", subject)
     assert problem in finding.problem and remedy in finding.remedy
 
@@ -130,19 +132,19 @@ def test_each_wrong_partition_is_named(
 )
 def test_each_job_that_fits_nowhere_says_why(request_: Request, problem: str) -> None:
     at = site(partitions={"cpu": 2880, "gpu": 1440} if request_.rule != "count" else {"cpu": 2880})
-    (finding,) = checks.jobs(checks.parse_nodes(SINFO), [request_], at)
+    (finding,) = slurm.jobs(slurm.parse_nodes(SINFO), [request_], at)
     assert finding.level == "error" and finding.subject == f"rule {request_.rule}"
     assert problem in finding.problem and "slurm/config.yaml" in finding.remedy
 
 
 def test_equal_findings_are_told_once() -> None:
     requests = [Request(rule, gpus=9) for rule in ("sample", "probe", "sample")]
-    (finding,) = checks.jobs(checks.parse_nodes(SINFO), requests, SITE)
+    (finding,) = slurm.jobs(slurm.parse_nodes(SINFO), requests, SITE)
     assert finding.subject == "rule sample, probe"
 
 
 def test_the_profile_of_the_repository_is_read() -> None:
-    found = checks.read_site(ROOT / "slurm/config.yaml")
+    found = slurm.read_site(ROOT / "slurm/config.yaml")
     assert found.partitions and all(limit > 0 for limit in found.partitions.values())
     assert found.gpu_models["train"] and found.minutes < math.inf and found.memory < math.inf
 
@@ -153,7 +155,7 @@ def test_a_profile_is_read_as_snakemake_takes_it(tmp_path: Path) -> None:
         "default-resources: {slurm_account: \"'lab'\", slurm_partition: long}\n"
         "software-deployment-method: conda\nset-resources: {train: {gpu_model: h100}, table: {mem_mb: 1}}\n"
     )
-    found = checks.read_site(path)
+    found = slurm.read_site(path)
     assert (found.account, found.partitions) == ("lab", {"long": math.inf})
     assert found.gpu_models == {"train": "h100"} and found.conda
     for text, message in [
@@ -163,9 +165,9 @@ def test_a_profile_is_read_as_snakemake_takes_it(tmp_path: Path) -> None:
     ]:
         path.write_text(text)
         with pytest.raises(AnatomyError, match=message):
-            checks.read_site(path)
+            slurm.read_site(path)
     with pytest.raises(AnatomyError, match="cannot read the profile"):
-        checks.read_site(tmp_path / "none.yaml")
+        slurm.read_site(tmp_path / "none.yaml")
 
 
 Commands = Callable[[dict[str, str]], None]
@@ -199,11 +201,11 @@ def cluster(accounts: str, storage: str = "accounting_storage/slurmdbd") -> dict
 
 def test_without_slurm_it_is_said_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    (finding,) = checks.slurm([], SITE)
+    (finding,) = slurm.slurm([], SITE)
     assert finding.level == "error" and "sbatch, sinfo, scontrol, sacctmgr" in finding.problem
     assert "login node" in finding.remedy
-    assert [found.level for found in checks.conda(SITE)] == ["note"]
-    assert [found.level for found in checks.conda(site(conda=True))] == ["error"]
+    assert [found.level for found in slurm.conda(SITE)] == ["note"]
+    assert [found.level for found in slurm.conda(site(conda=True))] == ["error"]
 
 
 @pytest.mark.needs("sinfo")
@@ -214,7 +216,7 @@ def test_a_controller_that_does_not_answer_is_told(tmp_path: Path, monkeypatch: 
         "PartitionName=all Nodes=localhost\n"
     )
     monkeypatch.setenv("SLURM_CONF", str(tmp_path / "slurm.conf"))
-    (finding,) = checks.slurm([], SITE)
+    (finding,) = slurm.slurm([], SITE)
     assert finding.level == "error" and "Unable to contact slurm controller" in finding.problem
     assert "scontrol ping" in finding.remedy
 
@@ -222,23 +224,23 @@ def test_a_controller_that_does_not_answer_is_told(tmp_path: Path, monkeypatch: 
 def test_everything_of_the_cluster_is_told_at_once(commands: Commands) -> None:
     commands(cluster("echo lab; echo other; echo lab"))
     at = site(account="mine", partitions={"gpu": 1440, "none": 60})
-    found = checks.slurm([Request("train", gpus=9)], at)
+    found = slurm.slurm([Request("train", gpus=9)], at)
     assert [finding.subject for finding in found] == ["partition none", "rule train", "account mine"]
     assert "may not use it, but lab, other" in found[2].problem
-    assert checks.slurm([], site(account="lab")) == []
+    assert slurm.slurm([], site(account="lab")) == []
 
 
 def test_no_account_at_all_is_an_error_and_none_kept_is_a_note(commands: Commands) -> None:
     commands(cluster("exit 0"))
-    (finding,) = checks.account(SITE)
+    (finding,) = slurm.account(SITE)
     assert finding.level == "error" and "belongs to no account" in finding.problem
     commands(cluster("echo unsupported >&2; exit 1", "accounting_storage/none"))
-    (finding,) = checks.account(site(account="lab"))
+    (finding,) = slurm.account(site(account="lab"))
     assert finding == Finding(
         "note", "account lab", "not checked, since the cluster keeps no accounts", "nothing"
     )
     commands({"scontrol": "exit 1"})
-    (finding,) = checks.account(SITE)
+    (finding,) = slurm.account(SITE)
     assert (finding.level, finding.problem) == ("warning", "not checked: unsupported")
 
 
@@ -263,7 +265,7 @@ def served(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
 
 
 def test_everything_of_the_hub_is_told_at_once(served: Hub) -> None:
-    found, size = checks.downloads(
+    found, size = preflight.downloads(
         [
             (Repository("model", "a/good", COMMIT), False),
             (Repository("model", "a/good", COMMIT), False),
@@ -292,10 +294,10 @@ def test_everything_of_the_hub_is_told_at_once(served: Hub) -> None:
 def test_an_unreachable_hub_is_told_once(served: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:1")
     rows = [(Repository("model", name, COMMIT), False) for name in ("a/good", "a/gone")]
-    found, size = checks.downloads(rows)
+    found, size = preflight.downloads(rows)
     assert [finding.subject for finding in found] == ["hub"] and size == 0
     assert "cannot be reached" in found[0].problem
-    assert checks.downloads([]) == ([], 0)
+    assert preflight.downloads([]) == ([], 0)
 
 
 @pytest.mark.parametrize(
@@ -310,37 +312,37 @@ def test_an_unreachable_hub_is_told_once(served: Hub, monkeypatch: pytest.Monkey
     ],
 )
 def test_quotas_are_read(line: str, left: int | None) -> None:
-    assert checks.parse_quota(line) == left
+    assert preflight.parse_quota(line) == left
 
 
 def test_free_space_and_quota_are_compared_with_what_is_needed(commands: Commands, tmp_path: Path) -> None:
-    assert checks.disk(tmp_path / "not" / "yet", 0) == []
-    (finding,) = checks.disk(tmp_path, 1e18)
+    assert preflight.disk(tmp_path / "not" / "yet", 0) == []
+    (finding,) = preflight.disk(tmp_path, 1e18)
     assert "1000000.0 TB are needed, the file system of" in finding.problem and "`results`" in finding.remedy
-    device = checks._device(tmp_path)
+    device = preflight._device(tmp_path)
     commands(
         {"quota": f"echo 'Disk quotas for user x (uid 1):'; echo '{device} 1000 0 3000 0 5 0 0 0'; exit 1"}
     )
-    assert checks.quota_left(tmp_path) == 2000 * 1024
-    (finding,) = checks.disk(tmp_path, 3e6)
+    assert preflight.quota_left(tmp_path) == 2000 * 1024
+    (finding,) = preflight.disk(tmp_path, 3e6)
     assert "3.0 MB are needed, your quota on" in finding.problem and "2.0 MB left" in finding.problem
 
 
 def test_a_model_must_fit_its_gpus() -> None:
     # 32.8e9 parameters in 16 bits are 61.1 GiB; 1.2 of it and 4 GiB are 77.3.
-    assert checks.needed_memory(32.8, 1) == pytest.approx(77.31, abs=0.01)
-    assert checks.gpu_memory([("large", 32.8, 1), ("small", 7.6, 0)], 80, "h100") == []
-    (finding,) = checks.gpu_memory([("large", 32.8, 1), ("shared", 32.8, 4)], 40, "a100-40gb")
+    assert preflight.needed_memory(32.8, 1) == pytest.approx(77.31, abs=0.01)
+    assert preflight.gpu_memory([("large", 32.8, 1), ("small", 7.6, 0)], 80, "h100") == []
+    (finding,) = preflight.gpu_memory([("large", 32.8, 1), ("shared", 32.8, 4)], 40, "a100-40gb")
     assert finding.subject == "model large"
     assert finding.problem == "32.8 billion parameters on 1 GPUs need 77 GiB of each, a100-40gb has 40"
     assert "or write 4 into the column 'gpus'" in finding.remedy
-    (finding,) = checks.gpu_memory([("large", 1e6, 1)], 40, "a100-40gb")
+    (finding,) = preflight.gpu_memory([("large", 1e6, 1)], 40, "a100-40gb")
     assert finding.remedy == "choose a GPU with more memory"
 
 
 @given(st.floats(0.1, 700), st.integers(1, 64))
 def test_more_gpus_need_less_memory_of_each(billions: float, gpus: int) -> None:
-    assert checks.needed_memory(billions, gpus + 1) < checks.needed_memory(billions, gpus)
+    assert preflight.needed_memory(billions, gpus + 1) < preflight.needed_memory(billions, gpus)
 
 
 def test_errors_stand_first_and_what_to_do_stands_once() -> None:
@@ -350,7 +352,7 @@ def test_errors_stand_first_and_what_to_do_stands_once() -> None:
         Finding("warning", "g", "h", "f"),
         Finding("error", "i", "j", "f"),
     ]
-    assert checks.table(found) == [
+    assert preflight.table(found) == [
         "error    d: e",
         "error    i: j",
         "         -> f",
@@ -365,9 +367,9 @@ def test_errors_stand_first_and_what_to_do_stands_once() -> None:
 def test_programs_need_a_sandbox(
     elsewhere: bool, level: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(sandbox, "_packaged", lambda: None)
+    monkeypatch.setattr(bubblewrap, "_packaged", lambda: None)
     monkeypatch.setenv("PATH", str(tmp_path))
-    (found,) = checks.programs(elsewhere)
+    (found,) = preflight.programs(elsewhere)
     assert found.level == level and "bubblewrap" in found.problem and "programs=False" in found.remedy
 
 
@@ -383,7 +385,7 @@ rule check:
 
 @pytest.mark.needs("sandbox")
 def test_where_there_is_a_sandbox_programs_are_no_finding() -> None:
-    assert checks.programs(elsewhere=False) == checks.programs(elsewhere=True) == []
+    assert preflight.programs(elsewhere=False) == preflight.programs(elsewhere=True) == []
 
 
 @pytest.mark.slow

@@ -17,12 +17,14 @@ from hypothesis import strategies as st
 from scipy import stats
 from statsmodels.stats import weightstats
 
-from anatomy import claims, inference, reporting
 from anatomy.analyses import claims as claims_table
-from anatomy.analysis import Inputs
-from anatomy.claims import OPPOSITE, Claim, Evidence
+from anatomy.analyses.inputs import Inputs
 from anatomy.errors import AnatomyError
+from anatomy.reporting import numbers as reporting_numbers
 from anatomy.rng import generator
+from anatomy.statistics import partial_conjunction, tests_and_intervals
+from anatomy.statistics.partial_conjunction import OPPOSITE, Claim, Evidence
+from anatomy.storage import csv
 from anatomy.study import artifacts, validation
 from anatomy.study.checked import checked
 
@@ -72,11 +74,13 @@ def table(**more: Any) -> pd.DataFrame:
 )
 def test_verdicts(low: float, high: float, above: str, within: str) -> None:
     opposite = {"supported": "contradicted", "contradicted": "supported", "undecided": "undecided"}
-    assert claims.verdict(low, high, "above") == above
-    assert claims.verdict(low, high, "below") == opposite[above]
-    assert claims.verdict(low + 1, high + 1, "above", 1.0) == claims.verdict(low, high, "above")
-    assert claims.verdict(low, high, "within", 0.15) == within
-    assert claims.verdict(low, high, "beyond", 0.15) == opposite[within]
+    assert partial_conjunction.verdict(low, high, "above") == above
+    assert partial_conjunction.verdict(low, high, "below") == opposite[above]
+    assert partial_conjunction.verdict(low + 1, high + 1, "above", 1.0) == partial_conjunction.verdict(
+        low, high, "above"
+    )
+    assert partial_conjunction.verdict(low, high, "within", 0.15) == within
+    assert partial_conjunction.verdict(low, high, "beyond", 0.15) == opposite[within]
 
 
 ENDS = st.lists(st.integers(-1000, 1000), min_size=3, max_size=3, unique=True).map(
@@ -89,40 +93,42 @@ def test_p_is_below_a_fortieth_where_the_interval_excludes_the_margin(
     ends: list[float], expected: str
 ) -> None:
     low, estimate, high = ends
-    p = claims.p_value(estimate, low, high, expected)
+    p = partial_conjunction.p_value(estimate, low, high, expected)
     if min(abs(low), abs(high)) > 1e-9:
-        assert (p < 0.025) == (claims.verdict(low, high, expected) == "supported")
-    mirrored = claims.p_value(-estimate, -high, -low, OPPOSITE[expected])
+        assert (p < 0.025) == (partial_conjunction.verdict(low, high, expected) == "supported")
+    mirrored = partial_conjunction.p_value(-estimate, -high, -low, OPPOSITE[expected])
     assert p == pytest.approx(mirrored, abs=1e-12)
-    moved = claims.p_value(estimate + 0.3, low + 0.3, high + 0.3, expected, 0.3)
+    moved = partial_conjunction.p_value(estimate + 0.3, low + 0.3, high + 0.3, expected, 0.3)
     assert p == pytest.approx(moved, abs=1e-9)
 
 
 def test_known_p() -> None:
-    assert claims.p_value(0.1, 0.0, 0.3, "above") == pytest.approx(0.025)
-    assert claims.p_value(0.1, 0.0, 0.2, "below") == pytest.approx(0.975)
-    assert claims.p_value(0.1, 0.0, 0.2, "beyond", 0.0) == pytest.approx(0.05)
+    assert partial_conjunction.p_value(0.1, 0.0, 0.3, "above") == pytest.approx(0.025)
+    assert partial_conjunction.p_value(0.1, 0.0, 0.2, "below") == pytest.approx(0.975)
+    assert partial_conjunction.p_value(0.1, 0.0, 0.2, "beyond", 0.0) == pytest.approx(0.05)
     # The larger of the two counts: an exact one, or that of the interval.
-    assert claims.p_value(0.1, 0.0, 0.2, "above", p=0.4) == pytest.approx(0.2)
-    assert claims.p_value(0.1, 0.0, 0.2, "above", p=0.001) == pytest.approx(0.025)
-    assert claims.p_value(0.1, 0.0, 0.2, "below", p=0.001) == pytest.approx(0.9995)
+    assert partial_conjunction.p_value(0.1, 0.0, 0.2, "above", p=0.4) == pytest.approx(0.2)
+    assert partial_conjunction.p_value(0.1, 0.0, 0.2, "above", p=0.001) == pytest.approx(0.025)
+    assert partial_conjunction.p_value(0.1, 0.0, 0.2, "below", p=0.001) == pytest.approx(0.9995)
 
 
 @pytest.mark.parametrize("expected", ["above", "below", "within", "beyond"])
 @pytest.mark.parametrize("ends", [(0.0, 0.0), (math.nan, 0.1), (-0.1, math.nan), (-math.inf, 0.1)])
 def test_an_interval_that_tells_nothing_has_no_p(expected: str, ends: tuple[float, float]) -> None:
-    assert math.isnan(claims.p_value(0.0, *ends, expected, 0.1))
+    assert math.isnan(partial_conjunction.p_value(0.0, *ends, expected, 0.1))
 
 
 def test_a_side_without_width_takes_that_of_the_other() -> None:
-    assert claims.p_value(0.2, 0.2, 0.4, "above") == claims.p_value(0.2, 0.0, 0.4, "above")
+    assert partial_conjunction.p_value(0.2, 0.2, 0.4, "above") == partial_conjunction.p_value(
+        0.2, 0.0, 0.4, "above"
+    )
 
 
 @pytest.mark.parametrize("mean", [-0.3, 0.0, 0.2])
 def test_equivalence_is_two_one_sided_tests(mean: float) -> None:
     values = generator("tost", mean).normal(mean, 1, 4000)
     estimate, error = values.mean(), values.std(ddof=1) / math.sqrt(len(values))
-    found = claims.p_value(estimate, estimate - Z * error, estimate + Z * error, "within", 0.25)
+    found = partial_conjunction.p_value(estimate, estimate - Z * error, estimate + Z * error, "within", 0.25)
     assert found == pytest.approx(weightstats.ztost(values, -0.25, 0.25)[0], rel=1e-6)
 
 
@@ -134,17 +140,19 @@ PS = st.lists(st.floats(0, 1), min_size=1, max_size=8)
 @given(PS, st.integers(1, 8))
 def test_partial_conjunction(ps: list[float], least: int) -> None:
     least = min(least, len(ps))
-    assert claims.conjunction(ps, len(ps)) == max(ps)
-    assert claims.conjunction(ps, 1) == pytest.approx(min(1.0, len(ps) * min(ps)))
-    found = claims.conjunction(ps, least)
-    assert found <= 1 and claims.conjunction(ps[::-1], least) == found
-    assert claims.conjunction([*ps[1:], math.nan], least) >= claims.conjunction([*ps[1:], 0.0], least)
+    assert partial_conjunction.conjunction(ps, len(ps)) == max(ps)
+    assert partial_conjunction.conjunction(ps, 1) == pytest.approx(min(1.0, len(ps) * min(ps)))
+    found = partial_conjunction.conjunction(ps, least)
+    assert found <= 1 and partial_conjunction.conjunction(ps[::-1], least) == found
+    assert partial_conjunction.conjunction([*ps[1:], math.nan], least) >= partial_conjunction.conjunction(
+        [*ps[1:], 0.0], least
+    )
 
 
 @pytest.mark.parametrize(("share", "needed"), [("all", [1, 2, 5]), ("most", [1, 2, 3]), ("any", [1, 1, 1])])
 def test_how_many_effects_are_needed(share: str, needed: list[int]) -> None:
     entries = {"C": entry(share), "F": {"statement": "No.", "source": "nobody", "counters": "C"}}
-    claim, counter = claims.read(entries)
+    claim, counter = partial_conjunction.read(entries)
     assert [claim.least(effects) for effects in (1, 2, 5)] == needed
     # So many fewer do as leave too few for the claim.
     assert [counter.least(effects) for effects in (1, 2, 5)] == [
@@ -200,14 +208,14 @@ def simulated(kind: str, shared: float = 0.0) -> dict[str, list[str]]:
                 truth[least - 1 :] = margin
             seen = truth + common + math.sqrt(1 - shared) * draw.normal(size=effects)
             for_it, against = (
-                [claims.p_value(x, x - Z, x + Z, side, margin) for x in seen]
+                [partial_conjunction.p_value(x, x - Z, x + Z, side, margin) for x in seen]
                 for side in (expected, OPPOSITE[expected])
             )
             tests[f"{share} {expected}"] = (
-                claims.conjunction(for_it, least),
-                claims.conjunction(against, effects - least + 1),
+                partial_conjunction.conjunction(for_it, least),
+                partial_conjunction.conjunction(against, effects - least + 1),
             )
-        for name, (*_, verdict) in claims.decide(tests, 0.05).items():
+        for name, (*_, verdict) in partial_conjunction.decide(tests, 0.05).items():
             found.setdefault(name, []).append(verdict)
     return found
 
@@ -237,9 +245,9 @@ def test_intervals_over_seeds_and_problems_keep_the_level() -> None:
     wrong = 0
     for _ in range(TIMES):
         values = draw.normal(0, 0.2, (1, 60)) + draw.normal(0, 0.2, (3, 60))
-        estimate, low, high = inference.crossed(values)[:3]
-        ps = [claims.p_value(estimate, low, high, side) for side in ("above", "below")]
-        wrong += claims.decide({"C": (ps[0], ps[1])}, 0.05)["C"][2] != "undecided"
+        estimate, low, high = tests_and_intervals.crossed(values)[:3]
+        ps = [partial_conjunction.p_value(estimate, low, high, side) for side in ("above", "below")]
+        wrong += partial_conjunction.decide({"C": (ps[0], ps[1])}, 0.05)["C"][2] != "undecided"
     assert 0.005 < wrong / TIMES <= 0.05 + EXCESS
 
 
@@ -255,35 +263,39 @@ def test_intervals_over_seeds_and_problems_keep_the_level() -> None:
 )
 def test_power_is_as_told(sizes: Sequence[float], least: int, expected: str) -> None:
     tests, alpha = 6, 0.05
-    effect = claims.smallest(sizes, tests, least, expected, alpha)
+    effect = partial_conjunction.smallest(sizes, tests, least, expected, alpha)
     draw, errors = generator("power", expected, least), np.asarray(sizes)
     called = 0
     margin = {"within": effect, "beyond": 5.0}.get(expected, 0.0)
     truth = {"within": 0.0, "beyond": margin + effect, "below": -effect}.get(expected, effect)
     for seen in truth + draw.normal(size=(TIMES, len(sizes))) * errors:
         ps = [
-            claims.p_value(x, x - Z * error, x + Z * error, expected, margin)
+            partial_conjunction.p_value(x, x - Z * error, x + Z * error, expected, margin)
             for x, error in zip(seen, errors, strict=True)
         ]
-        called += claims.conjunction(ps, least) <= alpha / tests
+        called += partial_conjunction.conjunction(ps, least) <= alpha / tests
     assert called / TIMES == pytest.approx(0.8, abs=0.025)
 
 
 def test_known_power() -> None:
-    assert claims.smallest([0.1], 2, 1, "above", 0.05) == pytest.approx(0.1 * (Z + stats.norm.ppf(0.8)))
-    assert claims.smallest([0.1], 2, 1, "within", 0.05) == pytest.approx(0.1 * (Z + stats.norm.ppf(0.9)))
-    assert math.isnan(claims.smallest([0.1, math.nan], 2, 1, "above", 0.05))
+    assert partial_conjunction.smallest([0.1], 2, 1, "above", 0.05) == pytest.approx(
+        0.1 * (Z + stats.norm.ppf(0.8))
+    )
+    assert partial_conjunction.smallest([0.1], 2, 1, "within", 0.05) == pytest.approx(
+        0.1 * (Z + stats.norm.ppf(0.9))
+    )
+    assert math.isnan(partial_conjunction.smallest([0.1, math.nan], 2, 1, "above", 0.05))
     # An effect that nothing would have called: one hope less for "one of them", none for "both".
-    one = claims.smallest([0.1, math.inf], 2, 1, "above", 0.05)
-    assert one == pytest.approx(claims.smallest([0.1], 4, 1, "above", 0.05))
-    assert math.isnan(claims.smallest([0.1, math.inf], 2, 2, "above", 0.05))
+    one = partial_conjunction.smallest([0.1, math.inf], 2, 1, "above", 0.05)
+    assert one == pytest.approx(partial_conjunction.smallest([0.1], 4, 1, "above", 0.05))
+    assert math.isnan(partial_conjunction.smallest([0.1, math.inf], 2, 2, "above", 0.05))
 
 
 # Effects ------------------------------------------------------------------------------------------------
 
 
 def effects(frame: pd.DataFrame, **evidence: Any) -> pd.DataFrame:
-    return claims.effects("C1", Evidence(**{**EVIDENCE, **evidence}), frame, KEYS)
+    return partial_conjunction.effects("C1", Evidence(**{**EVIDENCE, **evidence}), frame, KEYS)
 
 
 def test_effects_are_in_the_order_of_the_values() -> None:
@@ -308,7 +320,7 @@ def test_the_largest_k_is_that_of_each_effect() -> None:
         ]
     )
     where = {"arm": ["one", "two"], "k": "largest"}
-    found = claims.effects("C1", Evidence("difference", where, "above"), frame, ["arm", "k"])
+    found = partial_conjunction.effects("C1", Evidence("difference", where, "above"), frame, ["arm", "k"])
     assert [*zip(found["arm"], found["k"], strict=True)] == [("one", 4), ("two", 2)]
 
 
@@ -374,7 +386,7 @@ FACTS = {
 
 def judged(folder: Path, frame: pd.DataFrame, entries: Mapping[str, Any]) -> list[dict[str, Any]]:
     path = folder / "conditions.csv"
-    reporting.write_csv(path, frame.to_dict("records"))
+    csv.write_csv(path, frame.to_dict("records"))
     files = {"tables": [{"table": "conditions", "path": path}]}
     return claims_table.rows(Inputs(options={**FACTS, "claims": entries}, files=files))
 
@@ -411,9 +423,9 @@ def test_a_claim_that_cannot_be_tested_says_why(tmp_path: Path) -> None:
         ("C2", "toy", "not testable here"),
     ]
     assert rows[-2]["reason"] == "no numbers" and rows[0]["tests"] == 2  # it is no test of the family
-    reporting.write_csv(tmp_path / "claims.csv", rows)
+    csv.write_csv(tmp_path / "claims.csv", rows)
     spec = yaml.safe_load((ROOT / "config/artifacts.yaml").read_text(encoding="utf-8"))["tables"]["claims"]
-    numbers = reporting.numbers("claims", tmp_path / "claims.csv", spec)
+    numbers = reporting_numbers.numbers("claims", tmp_path / "claims.csv", spec)
     assert numbers["claims/C1/toy/all/verdict"]["text"] == "supported"
     assert numbers["claims/C1/toy/all/estimate"]["interval_text"] == ["5.00", "15.00"]
     assert numbers["claims/C2/toy/all/reason"]["text"] == "no world"
@@ -505,7 +517,7 @@ def studied(*names: str) -> dict[str, Any]:
 
 
 STUDIES = {
-    "config/claims.yaml": ("config/artifacts.yaml", "config/record.yaml"),
+    "config/claims.yaml": ("config/artifacts.yaml", "config/published_numbers.yaml"),
     "config/published/claims.yaml": ("config/published/artifacts.yaml",),
     "tests/tiny/claims.yaml": ("tests/tiny/artifacts.yaml",),
 }
@@ -578,7 +590,7 @@ def test_tables_cover_what_claims_are_about(name: str) -> None:
 def record(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Make the tables of the published record that claims are about."""
     folder = tmp_path_factory.mktemp("record")
-    artifacts = studied("config/record.yaml")
+    artifacts = studied("config/published_numbers.yaml")
     files = [
         {"file": path.stem, "path": str(path)} for path in sorted((ROOT / "config/published").glob("*.csv"))
     ]
@@ -593,7 +605,7 @@ def record(tmp_path_factory: pytest.TempPathFactory) -> Path:
         made = [{"table": other, "path": str(folder / f"{other}.csv")} for other in tables]
         options = artifacts[name].get("options", {})
         inputs = Inputs(files={"record": files, "tables": made}, options=options)
-        reporting.write_csv(path, import_module(f"anatomy.analyses.{name}").rows(inputs))
+        csv.write_csv(path, import_module(f"anatomy.analyses.{name}").rows(inputs))
 
     for name in studied("config/artifacts.yaml")["claims"]["tables"]:
         if name in artifacts:
@@ -608,7 +620,7 @@ def test_the_published_numbers_are_judged(record: Path) -> None:
     for claim in entries.values():
         if "evidence" in claim:
             claim["evidence"] = {"published": claim["evidence"]["published"]}
-    artifacts = studied("config/artifacts.yaml", "config/record.yaml")
+    artifacts = studied("config/artifacts.yaml", "config/published_numbers.yaml")
     named = [name for name in artifacts["claims"]["tables"] if name.startswith("published_")]
     options = {**FACTS, "claims": entries, "keys": {name: artifacts[name]["keys"] for name in named}}
     tables = [{"table": name, "path": record / f"{name}.csv"} for name in named]

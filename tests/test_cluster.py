@@ -20,9 +20,9 @@ import yaml
 from filelock import FileLock
 from tiny import ROOT, copy_repository
 
-import workflow
-from anatomy import cluster
-from anatomy.audit import records
+import _snakemake
+from anatomy.audit import job_record
+from anatomy.cluster import orphans
 
 HERE = ROOT / "tests/cluster"
 FEW = "tests/tiny/config.yaml"
@@ -157,8 +157,8 @@ def test_only_jobs_of_this_folder_and_of_our_name_are_left_behind() -> None:
         "3|wrap|/home/a study|with a bar",
         "",
     ]
-    assert cluster.orphans(listing, Path("/home/a study|with a bar")) == ["1"]
-    assert cluster.orphans(listing, Path("/home")) == []
+    assert orphans.orphans(listing, Path("/home/a study|with a bar")) == ["1"]
+    assert orphans.orphans(listing, Path("/home")) == []
 
 
 # The embedded study: killed, run again, the node drained and resumed --------------------------------------
@@ -221,7 +221,7 @@ ALIKE = {
 
 @pytest.mark.parametrize("rule", ALIKE)
 def test_rules_that_are_alike_ask_for_the_same(rule: str) -> None:
-    one, other = (workflow.resolve(f"results/tiny/{file}", [ROOT / FEW]) for file in ALIKE[rule])
+    one, other = (_snakemake.resolve(f"results/tiny/{file}", [ROOT / FEW]) for file in ALIKE[rule])
     assert one.rule.name == rule != other.rule.name and one.threads == other.threads
     asked = [
         {name: dict(job.resources).get(name) for name in ("gpu", "nodes", "mpi")} for job in (one, other)
@@ -274,7 +274,7 @@ def test_models_are_scheduled_on_gpus_and_nothing_else_is(finished: Finished) ->
 
 
 def test_short_jobs_share_a_slurm_job(finished: Finished) -> None:
-    jobs = records.within(finished.folder / "results/tiny", finished.folder / "figures/tiny")
+    jobs = job_record.within(finished.folder / "results/tiny", finished.folder / "figures/tiny")
     assert list(finished.states.values()).count("COMPLETED") < 0.8 * len(jobs)
     said = "\n".join(run.said for run in finished.runs)
     submitted = re.findall(r"has been submitted .*slurm_logs/(\w+)", said)

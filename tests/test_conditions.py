@@ -12,11 +12,12 @@ import statsmodels.api as sm
 from numpy.typing import NDArray
 from statsmodels.stats.proportion import proportion_confint
 
-from anatomy import conditions, inference, tables
 from anatomy.analyses import chains, condition_contrast, scaffolding, screening, survival
 from anatomy.analyses import conditions as conditions_table
-from anatomy.analysis import Inputs, Rows
+from anatomy.analyses.inputs import Inputs, Rows
 from anatomy.rng import generator
+from anatomy.statistics import condition_effects, tests_and_intervals
+from anatomy.storage import parquet, schemas
 
 Floats = NDArray[np.float64]
 Counted = Mapping[str, Mapping[str, int | None]]
@@ -53,10 +54,12 @@ def test_averages_by_hand() -> None:
         3: probed({"plan": {"a": 2, "b": 8}, "plain": {"a": 1, "b": 1, "c": 1}}),
         1: probed({"plain": {"c": 4}, "plan": {"b": 1, "a": 0}}, n=4),
     }
-    found = conditions.average(seeds, ["c", "b", "a"], "plan")
+    found = condition_effects.average(seeds, ["c", "b", "a"], "plan")
     assert found == pytest.approx(np.array([[math.nan, 1, 0.25], [math.nan, 0.25, 0]]), nan_ok=True)
-    assert conditions.average(seeds, ["a", "b"], "plan", "derivation")[0] == pytest.approx([1 / 8, 4 / 8])
-    assert np.isnan(conditions.average(seeds, ["a"], "knowledge")).all()
+    assert condition_effects.average(seeds, ["a", "b"], "plan", "derivation")[0] == pytest.approx(
+        [1 / 8, 4 / 8]
+    )
+    assert np.isnan(condition_effects.average(seeds, ["a"], "knowledge")).all()
 
 
 # Chains -------------------------------------------------------------------------------------------------
@@ -72,18 +75,18 @@ def test_chains_by_hand() -> None:
     unbroken = {"own-1": {"a": 8, "b": 4, "c": 0}, "own-2": {"a": 6, "b": 3}, "own-3": {"a": 5}}
     seeds, names, lengths = {0: probed({**gold, **own}, chain=unbroken)}, ["a", "b", "c", "d"], [3, 2, 2, 1]
     none = [math.nan] * 3
-    by_gold = conditions.chain(seeds, names, lengths, own=False)
+    by_gold = condition_effects.chain(seeds, names, lengths, own=False)
     expected = [[1, 1 / 2, 1 / 8], [1 / 2, 1 / 4, math.nan], [1, 0, math.nan], none]
     assert by_gold == pytest.approx(np.array([expected]), nan_ok=True)
-    assert conditions.solved(by_gold, lengths) == pytest.approx(
+    assert condition_effects.solved(by_gold, lengths) == pytest.approx(
         np.array([[1 / 8, 1 / 4, 0, math.nan]]), nan_ok=True
     )
-    by_own = conditions.chain(seeds, names, lengths, own=True)
+    by_own = condition_effects.chain(seeds, names, lengths, own=True)
     # No chain of c came to the second link; d was never asked.
     expected = [[1, 6 / 8, 5 / 8], [1 / 2, 3 / 8, math.nan], [0, 0, math.nan], none]
     assert by_own == pytest.approx(np.array([expected]), nan_ok=True)
-    nothing = conditions.chain(seeds, [], [], own=True)
-    assert nothing.shape == (1, 0, 0) and conditions.solved(nothing, []).shape == (1, 0)
+    nothing = condition_effects.chain(seeds, [], [], own=True)
+    assert nothing.shape == (1, 0, 0) and condition_effects.solved(nothing, []).shape == (1, 0)
 
 
 def test_products_of_links_are_unbiased() -> None:
@@ -94,7 +97,7 @@ def test_products_of_links_are_unbiased() -> None:
         pd.DataFrame({"problem": names, "condition": f"subproblem-{i + 1}", "n": 4, "answer": right[i]})
         for i in range(3)
     )
-    found = conditions.chain({0: counts}, names, [3] * problems, own=False)[0]
+    found = condition_effects.chain({0: counts}, names, [3] * problems, own=False)[0]
     errors = found.std(axis=0) / math.sqrt(problems)
     assert (np.abs(found.mean(axis=0) - np.cumprod(rates)) < 3.5 * errors).all()
     assert (errors < 0.005).all()
@@ -105,7 +108,9 @@ def test_products_of_links_are_unbiased() -> None:
 
 def test_strata() -> None:
     problems = pd.DataFrame({"difficulty": [2.0, 5, 3, 2], "domain": ["x", "y", "x", None]})
-    found = {name: mask.tolist() for name, mask in conditions.strata(problems, {"easy": [2, 3], "far": [9]})}
+    found = {
+        name: mask.tolist() for name, mask in condition_effects.strata(problems, {"easy": [2, 3], "far": [9]})
+    }
     assert found == {
         "all": [True] * 4,
         "band easy": [True, False, True, True],
@@ -117,14 +122,14 @@ def test_strata() -> None:
         "domain y": [False, True, False, False],
     }
     unknown = problems.assign(difficulty=[2.0, math.nan, 3, 2], domain=None)
-    assert [name for name, _ in conditions.strata(unknown, {"easy": [2, 3]})] == ["all"]
+    assert [name for name, _ in condition_effects.strata(unknown, {"easy": [2, 3]})] == ["all"]
 
 
 @pytest.mark.parametrize("seeds", [1, 3])
 def test_trends_are_least_squares_slopes(seeds: int) -> None:
     level = np.repeat(np.arange(2.0, 8), [3, 9, 4, 6, 5, 8])
     values = generator("slope", seeds).normal(0.1 * level, 0.05 * level, (seeds, len(level)))
-    found = conditions.trend(values, level)
+    found = condition_effects.trend(values, level)
     assert found.shape == values.shape
     assert found.mean(axis=1) == pytest.approx([np.polyfit(level, row, 1)[0] for row in values])
     fitted = sm.OLS(values.mean(axis=0), sm.add_constant(level)).fit(cov_type="HC0")
@@ -159,7 +164,7 @@ def changes(
     return found
 
 
-def covered(found: Sequence[inference.Contrast], truth: float) -> float:
+def covered(found: Sequence[tests_and_intervals.Contrast], truth: float) -> float:
     """Return how often intervals hold the truth; one that is not known does not."""
     return float(np.mean([one.low <= truth <= one.high for one in found]))
 
@@ -169,7 +174,7 @@ def change_coverage(problems: int, seeds: int, accuracy: float, spread: float, t
     skill = around(draw, accuracy, 2.0, (times, problems))
     values = changes(draw, skill, seeds, GAIN, LOSS, spread)
     truth = GAIN * (1 - accuracy) - LOSS * accuracy
-    return covered([inference.crossed(one) for one in values], truth)
+    return covered([tests_and_intervals.crossed(one) for one in values], truth)
 
 
 def contrast_coverage(problems: int, accuracy: float, spread: float, times: int) -> float:
@@ -180,7 +185,7 @@ def contrast_coverage(problems: int, accuracy: float, spread: float, times: int)
     one, two = changes(draw, skill, 3, 2 * GAIN, LOSS, spread), changes(draw, below, 1, GAIN, LOSS)
     truth = 2 * GAIN * (1 - accuracy) - LOSS * accuracy
     truth -= GAIN * (1 - 0.8 * accuracy) - LOSS * 0.8 * accuracy
-    return covered([inference.contrast(*pair) for pair in zip(one, two, strict=True)], truth)
+    return covered([tests_and_intervals.contrast(*pair) for pair in zip(one, two, strict=True)], truth)
 
 
 def chain_coverage(problems: int, seeds: int, link: float, kept: float, times: int) -> float:
@@ -196,7 +201,7 @@ def chain_coverage(problems: int, seeds: int, link: float, kept: float, times: i
     success = np.where(inside, draw.binomial(8, rates) / 8, 1.0).prod(axis=3)
     values = success - draw.binomial(64, full) / 64
     truth = float(np.mean(link ** lengths.astype(float)) * (1 - kept))
-    return covered([inference.crossed(one) for one in values], truth)
+    return covered([tests_and_intervals.crossed(one) for one in values], truth)
 
 
 def trend_coverage(problems: int, seeds: int, spread: float, times: int) -> tuple[float, float]:
@@ -206,10 +211,12 @@ def trend_coverage(problems: int, seeds: int, spread: float, times: int) -> tupl
     accuracy = 0.85 - 0.13 * (level - 2)  # 0.2 at 7 steps
     skill = around(draw, accuracy, 2.0, (times, problems))
     one, two = changes(draw, skill, seeds, GAIN, LOSS, spread), changes(draw, skill, 1, LOSS, LOSS)
-    mine, theirs = ([conditions.trend(table, level) for table in side] for side in (one, two))
+    mine, theirs = ([condition_effects.trend(table, level) for table in side] for side in (one, two))
     slope, other = 0.13 * (GAIN + LOSS), 0.13 * 2 * LOSS
-    pairs = [inference.contrast(*pair) for pair in zip(mine, theirs, strict=True)]
-    return covered([inference.crossed(table) for table in mine], slope), covered(pairs, slope - other)
+    pairs = [tests_and_intervals.contrast(*pair) for pair in zip(mine, theirs, strict=True)]
+    return covered([tests_and_intervals.crossed(table) for table in mine], slope), covered(
+        pairs, slope - other
+    )
 
 
 TIMES = 1000
@@ -289,7 +296,7 @@ def given(arm: str) -> pd.DataFrame:
 
 def inputs(folder: Path, known: bool = True, **more: Any) -> Inputs:
     path = folder / "problems.parquet"
-    schema = tables.SCHEMAS["problems"]
+    schema = schemas.SCHEMAS["problems"]
     links = [{"question": "?", "answer": "1", "fact": "x = {answer}"}] * 3
     rows = [
         {
@@ -302,7 +309,7 @@ def inputs(folder: Path, known: bool = True, **more: Any) -> Inputs:
         }
         for name, difficulty, domain in zip(NAMES, [2.0, 2, 3, 3], "xyxy", strict=True)
     ]
-    tables.write(path, "problems", rows[::-1])
+    parquet.write(path, "problems", rows[::-1])
     settings: dict[str, Any] = {
         "cells": {"toy": {"base": {0: plain(BASE)}, "rl": {0: plain(FIRST), 1: plain(SECOND)}}},
         "probes": {"toy": {"base": {0: given("base")}, "rl": {0: given("first"), 1: given("second")}}},
@@ -333,16 +340,18 @@ def test_conditions_table(tmp_path: Path) -> None:
     rl = {**base, "arm": "rl"}
     alone = the(rows, **base, condition="plain")
     assert (alone["reference"], alone["problems"], alone["average"]) == ("none", 4, 0.5)
-    assert effect(alone) == pytest.approx(inference.crossed([[1, 3 / 4, 1 / 4, 0]]))
+    assert effect(alone) == pytest.approx(tests_and_intervals.crossed([[1, 3 / 4, 1 / 4, 0]]))
     plan = the(rows, **base, condition="plan", reference="plain")
     assert plan["average"] == 15 / 32
-    assert effect(plan) == pytest.approx(inference.crossed([[0, -1 / 4, 0, 1 / 8]]))
+    assert effect(plan) == pytest.approx(tests_and_intervals.crossed([[0, -1 / 4, 0, 1 / 8]]))
     # Against the control on the three problems that have it.
     control = the(rows, **base, condition="plan", reference="plan-disordered")
     assert (control["problems"], control["average"]) == (3, pytest.approx(7 / 24))
-    assert effect(control) == pytest.approx(inference.crossed([[0, 1 / 4, 1 / 8]]))
+    assert effect(control) == pytest.approx(tests_and_intervals.crossed([[0, 1 / 4, 1 / 8]]))
     both = the(rows, **rl, condition="knowledge", reference="plain")
-    assert effect(both) == pytest.approx(inference.crossed([[0, 0, 0, 1 / 4], [0, 1 / 2, 3 / 4, 1]]))
+    assert effect(both) == pytest.approx(
+        tests_and_intervals.crossed([[0, 0, 0, 1 / 4], [0, 1 / 2, 3 / 4, 1]])
+    )
     assert the(rows, **rl, condition="knowledge", reference="none")["average"] == 56 / 64
     # Conditions that were not asked are not told of, nor strata of one problem or none.
     assert {row["condition"] for row in rows} == {"plain", "plan", "plan-disordered", "knowledge"}
@@ -365,7 +374,7 @@ def test_condition_contrast_table(tmp_path: Path) -> None:
     found = the(rows, target="answer", stratum="all", condition="knowledge")
     one, two = [[0, 0, 0, 1 / 4], [0, 1 / 2, 3 / 4, 1]], [[0, 1 / 4, -1 / 4, 1 / 4]]
     assert found["problems"] == 4 and found["estimate"] == pytest.approx(2.5 / 8 - 1 / 16)
-    assert effect(found) == pytest.approx(inference.contrast(one, two))
+    assert effect(found) == pytest.approx(tests_and_intervals.contrast(one, two))
     trend = the(rows, target="answer", stratum="trend", condition="knowledge")
     assert trend["estimate"] == pytest.approx((0.5 - 0.125) - (0.0 - 0.125))
     assert trend["low"] < trend["estimate"] < trend["high"]
@@ -381,8 +390,10 @@ def test_chains_table(tmp_path: Path) -> None:
     gold = the(rows, arm="base", stratum="all", mode="gold")
     ssr = [1, 1 / 4, 1 / 4, 1 / 4]
     assert (gold["problems"], gold["accuracy"], gold["last"]) == (4, 0.5, 3 / 4)
-    assert [gold["ssr"], gold["ssr_low"], gold["ssr_high"]] == pytest.approx(inference.crossed([ssr])[:3])
-    assert effect(gold) == pytest.approx(inference.crossed([[0, -1 / 2, 0, 1 / 4]]))
+    assert [gold["ssr"], gold["ssr_low"], gold["ssr_high"]] == pytest.approx(
+        tests_and_intervals.crossed([ssr])[:3]
+    )
+    assert effect(gold) == pytest.approx(tests_and_intervals.crossed([[0, -1 / 2, 0, 1 / 4]]))
     own = the(rows, arm="base", stratum="all", mode="own")
     assert own["ssr"] == pytest.approx((1 + 3 / 8 + 1 / 8 + 0) / 4)
     assert own["last"] == pytest.approx((1 + 6 / 8 + 2 / 8 + 0) / 4)
@@ -398,7 +409,7 @@ def test_chains_that_were_not_asked_are_not_told_of(tmp_path: Path) -> None:
     assert {row["mode"] for row in chains.rows(only)} == {"gold"}
     assert {row["mode"] for row in survival.rows(only)} == {"gold"}
     path = tmp_path / "problems.parquet"
-    tables.write(path, "problems", tables.read(path, "problems").assign(subproblems=None))
+    parquet.write(path, "problems", parquet.read(path, "problems").assign(subproblems=None))
     assert not chains.rows(only) and not survival.rows(only)
 
 
@@ -408,7 +419,7 @@ def test_survival_table(tmp_path: Path) -> None:
     assert [row["link"] for row in gold] == [1, 2, 3] and {row["problems"] for row in gold} == {2}
     assert [row["estimate"] for row in gold] == pytest.approx([3 / 4, 3 / 8, 1 / 4])
     assert [row["breaks"] for row in gold] == pytest.approx([1 / 4, 3 / 8, 1 / 8])
-    assert [gold[0]["low"], gold[0]["high"]] == pytest.approx(inference.crossed([[1, 1 / 2]])[1:3])
+    assert [gold[0]["low"], gold[0]["high"]] == pytest.approx(tests_and_intervals.crossed([[1, 1 / 2]])[1:3])
     own = [row for row in rows if (row["arm"], row["mode"], row["links"]) == ("rl", "own", 3)]
     assert [row["estimate"] for row in own] == pytest.approx([3 / 4, 1 / 4, 1 / 16])
     assert len(rows) == 2 * 2 * (2 + 3)
@@ -418,11 +429,13 @@ def test_scaffolding_table(tmp_path: Path) -> None:
     row = the(scaffolding.rows(inputs(tmp_path)), target="answer", stratum="all")
     one, two = np.array([FIRST, SECOND]) / 64, np.array([BASE]) / 64
     assert (row["arm_average"], row["base_average"]) == (pytest.approx(one.mean()), 0.5)
-    assert row["problems"] == 4 and effect(row) == pytest.approx(inference.contrast(one, two))
+    assert row["problems"] == 4 and effect(row) == pytest.approx(tests_and_intervals.contrast(one, two))
     cells = {"toy": {"base": {0: plain(BASE), 1: plain(FIRST)}, "rl": {0: plain(FIRST), 1: plain(SECOND)}}}
     rows = scaffolding.rows(inputs(tmp_path, cells=cells))
     other = np.array([BASE, FIRST]) / 64
-    assert effect(the(rows, target="answer", stratum="all")) == pytest.approx(inference.crossed(one - other))
+    assert effect(the(rows, target="answer", stratum="all")) == pytest.approx(
+        tests_and_intervals.crossed(one - other)
+    )
     assert the(rows, target="derivation", stratum="band easy")["problems"] == 2
 
 

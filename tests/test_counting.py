@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from anatomy import tables
-from anatomy.counting import count
 from anatomy.errors import AnatomyError
-from anatomy.verdicts import COUNTED, NAMES, RIGHT
+from anatomy.grading.counts import count
+from anatomy.storage import parquet
+from anatomy.storage.verdicts import COUNTED, NAMES, RIGHT
 
 Rows = list[dict[str, Any]]
 NONE = dict.fromkeys(COUNTED, 0)
@@ -104,8 +104,8 @@ def test_counts_are_rows_of_their_table(tmp_path: Path) -> None:
     samples, verdicts = streams(WORLD)
     samples[0]["entropy"] = None
     found = count(samples, verdicts, 3)
-    tables.write(tmp_path / "counts.parquet", "counts", found)
-    assert list(tables.records(tmp_path / "counts.parquet", "counts")) == found
+    parquet.write(tmp_path / "counts.parquet", "counts", found)
+    assert list(parquet.records(tmp_path / "counts.parquet", "counts")) == found
 
 
 def test_problems_may_be_interleaved() -> None:
@@ -251,8 +251,8 @@ def test_chains_by_hand(tmp_path: Path) -> None:
         ["own-2", 5, 2, 2, 1, 1, 0, 8],  # a right link after a wrong one is an answer, but no chain
         ["own-3", 5, 3, 3, 1, 0, 0, 6],
     ]
-    tables.write(tmp_path / "counts.parquet", "counts", found)
-    assert list(tables.records(tmp_path / "counts.parquet", "counts")) == found
+    parquet.write(tmp_path / "counts.parquet", "counts", found)
+    assert list(parquet.records(tmp_path / "counts.parquet", "counts")) == found
 
 
 def test_chains_of_problems_are_counted_apart() -> None:

@@ -14,7 +14,6 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy import optimize, stats
 
-from anatomy import coverage, passk, tables
 from anatomy.analyses import (
     accuracy,
     accuracy_change,
@@ -27,9 +26,11 @@ from anatomy.analyses import (
     unseen,
 )
 from anatomy.analyses import coverage as coverage_table
-from anatomy.analysis import Inputs, Rows
+from anatomy.analyses.inputs import Inputs, Rows
 from anatomy.errors import AnatomyError
-from anatomy.passk import Counts
+from anatomy.statistics import accuracy_bins, pass_at_k, proportions, solved_sets
+from anatomy.statistics.pass_at_k import Counts
+from anatomy.storage import parquet, schemas
 
 Floats = NDArray[np.float64]
 
@@ -46,7 +47,7 @@ def one(of: int) -> Floats:
     return np.ones(of)
 
 
-def numbers(found: coverage.Estimate) -> list[float]:
+def numbers(found: proportions.Estimate) -> list[float]:
     return [float(value) for value in found]
 
 
@@ -55,7 +56,7 @@ def numbers(found: coverage.Estimate) -> list[float]:
 
 @pytest.mark.parametrize(("hits", "of"), [(1, 30), (4, 30), (15, 30), (29, 30), (7, 500)])
 def test_ends_of_a_share_leave_half_of_the_level_in_each_mid_p_tail(hits: int, of: int) -> None:
-    found = coverage.share(marked(hits, of), one(of))
+    found = proportions.share(marked(hits, of), one(of))
     assert found.estimate == pytest.approx(hits / of)
     more = stats.binom.sf(hits, of, found.low) + stats.binom.pmf(hits, of, found.low) / 2
     fewer = stats.binom.cdf(hits - 1, of, found.high) + stats.binom.pmf(hits, of, found.high) / 2
@@ -65,47 +66,47 @@ def test_ends_of_a_share_leave_half_of_the_level_in_each_mid_p_tail(hits: int, o
 @pytest.mark.parametrize("of", [1, 5, 50])
 def test_none_and_all_have_one_sided_intervals(of: int) -> None:
     # (1 - p)^N / 2 = 0.025
-    none, every = (coverage.share(marked(hits, of), one(of)) for hits in (0, of))
+    none, every = (proportions.share(marked(hits, of), one(of)) for hits in (0, of))
     assert none.low == 0 and none.high == pytest.approx(1 - 0.05 ** (1 / of))
     assert every.high == 1 and every.low == pytest.approx(0.05 ** (1 / of))
 
 
 def test_shares_that_vary_less_than_whole_problems_are_known_better() -> None:
-    whole = coverage.share(marked(20, 40), one(40))
-    halves = coverage.share(np.full(40, 0.5) + np.tile([0.1, -0.1], 20), one(40))
+    whole = proportions.share(marked(20, 40), one(40))
+    halves = proportions.share(np.full(40, 0.5) + np.tile([0.1, -0.1], 20), one(40))
     assert halves.estimate == whole.estimate
     assert halves.high - halves.low < 0.4 * (whole.high - whole.low)
 
 
 def test_training_seeds_that_agree_count_once() -> None:
     solved = marked(6, 40)
-    three = coverage.share(3 * solved, 3 * one(40))
-    assert numbers(three) == pytest.approx(numbers(coverage.share(solved, one(40))))
+    three = proportions.share(3 * solved, 3 * one(40))
+    assert numbers(three) == pytest.approx(numbers(proportions.share(solved, one(40))))
 
 
 def test_problems_without_tries_do_not_count() -> None:
-    found = coverage.share(np.append(marked(6, 40), [0.0] * 9), np.append(one(40), [0.0] * 9))
-    assert numbers(found) == pytest.approx(numbers(coverage.share(marked(6, 40), one(40))))
+    found = proportions.share(np.append(marked(6, 40), [0.0] * 9), np.append(one(40), [0.0] * 9))
+    assert numbers(found) == pytest.approx(numbers(proportions.share(marked(6, 40), one(40))))
 
 
 def test_columns_are_independent() -> None:
     rng = np.random.default_rng(0)
     hits = rng.integers(0, 4, (40, 5)) / 3 * (np.arange(5) > 0)
-    together = coverage.share(hits, np.ones_like(hits))
+    together = proportions.share(hits, np.ones_like(hits))
     for at in range(5):
-        alone = coverage.share(hits[:, at], one(40))
+        alone = proportions.share(hits[:, at], one(40))
         assert [float(value[at]) for value in together] == pytest.approx(numbers(alone))
 
 
 def test_a_share_of_nothing_is_not_known() -> None:
-    assert np.isnan(coverage.share(np.zeros(5), np.zeros(5))).all()
-    assert np.isnan(coverage.change(np.zeros(5), np.zeros(5), np.zeros(5))).all()
+    assert np.isnan(proportions.share(np.zeros(5), np.zeros(5))).all()
+    assert np.isnan(proportions.change(np.zeros(5), np.zeros(5), np.zeros(5))).all()
 
 
 @pytest.mark.parametrize("hits", [[-1, 0], [2, 1]])
 def test_impossible_shares_are_refused(hits: list[float]) -> None:
     with pytest.raises(ValueError, match="0 <= hits <= tries"):
-        coverage.share(np.array(hits), np.ones(2))
+        proportions.share(np.array(hits), np.ones(2))
 
 
 @pytest.mark.slow
@@ -115,12 +116,12 @@ def test_a_share_lies_in_its_interval_and_its_complement_in_the_complement(
     found: list[tuple[int, int]],
 ) -> None:
     hits, misses = np.array(found, dtype=np.float64).T
-    estimate, low, high = coverage.share(hits, hits + misses)
+    estimate, low, high = proportions.share(hits, hits + misses)
     if not (hits + misses).any():
         assert math.isnan(estimate)
         return
     assert 0 <= low <= estimate + 1e-9 and estimate - 1e-9 <= high <= 1
-    other = coverage.share(misses, hits + misses)
+    other = proportions.share(misses, hits + misses)
     assert (float(other.low), float(other.high)) == pytest.approx((1 - high, 1 - low), abs=1e-7)
 
 
@@ -142,7 +143,7 @@ def seeds_of(
     return mean
 
 
-def covered(found: coverage.Estimate, truth: float) -> float:
+def covered(found: proportions.Estimate, truth: float) -> float:
     return float(np.mean((found.low <= truth) & (truth <= found.high)))
 
 
@@ -154,10 +155,12 @@ def test_intervals_of_shares_cover_the_truth(problems: int, seeds: int, alike: f
     for truth in (0.1, 0.2, 0.5, 0.9):
         common = rng.standard_normal((problems, REPLICATIONS))
         hits = seeds_of(rng, common, truth, alike, seeds)
-        assert 0.92 - 0.007 <= covered(coverage.share(hits, np.ones_like(hits)), truth) <= 0.98 + 0.007, truth
+        assert 0.92 - 0.007 <= covered(proportions.share(hits, np.ones_like(hits)), truth) <= 0.98 + 0.007, (
+            truth
+        )
     # With less than two hits expected an interval of a count can but cover more often than it says.
     hits = seeds_of(rng, common, 0.02, alike, seeds)
-    assert covered(coverage.share(hits, np.ones_like(hits)), 0.02) >= 0.92 - 0.007
+    assert covered(proportions.share(hits, np.ones_like(hits)), 0.02) >= 0.92 - 0.007
 
 
 @pytest.mark.parametrize("problems", [30, 50, 100])
@@ -165,7 +168,7 @@ def test_intervals_of_whole_problems_cover_every_truth(problems: int) -> None:
     """Exactly, by enumeration, not by simulation."""
     truths = np.linspace(0.001, 0.5, 300)
     hits = np.array([marked(at, problems) for at in range(problems + 1)]).T
-    found = coverage.share(hits, np.ones_like(hits))
+    found = proportions.share(hits, np.ones_like(hits))
     inside = (found.low[:, None] <= truths) & (truths <= found.high[:, None])
     chance = (stats.binom.pmf(np.arange(problems + 1)[:, None], problems, truths) * inside).sum(axis=0)
     assert chance.min() >= 0.92
@@ -187,9 +190,9 @@ def test_intervals_of_ratios_of_pass_at_k_cover_the_truth(
     right = rng.binomial(c, rng.beta(*valid, c.shape))
     many, shares = rng.beta(*p, 500_000), rng.beta(*valid, 500_000)
     for k in (1, 8, 64):
-        values = passk.pass_at_k(128, np.arange(129), k)
+        values = pass_at_k.pass_at_k(128, np.arange(129), k)
         truth = (1 - (1 - many * shares) ** k).mean() / (1 - (1 - many) ** k).mean()
-        assert 0.92 - 0.007 <= covered(coverage.share(values[right], values[c]), truth) <= 0.98 + 0.007, k
+        assert 0.92 - 0.007 <= covered(proportions.share(values[right], values[c]), truth) <= 0.98 + 0.007, k
 
 
 # Changes ------------------------------------------------------------------------------------------------
@@ -209,7 +212,7 @@ def test_intervals_of_ratios_of_pass_at_k_cover_the_truth(
 def test_published_intervals_of_tango(
     gains: int, losses: int, of: int, level: float, low: float, high: float
 ) -> None:
-    found = coverage.change(marked(gains, of), marked(losses, of)[::-1].copy(), one(of), level)
+    found = proportions.change(marked(gains, of), marked(losses, of)[::-1].copy(), one(of), level)
     digits = 3 if of == 21 else 4
     assert (round(float(found.low), digits), round(float(found.high), digits)) == (low, high)
 
@@ -218,7 +221,7 @@ def test_published_intervals_of_tango(
 def test_at_the_ends_of_a_change_the_score_statistic_is_its_quantile(
     gains: int, losses: int, of: int
 ) -> None:
-    found = coverage.change(marked(gains, of), marked(losses, of)[::-1].copy(), one(of))
+    found = proportions.change(marked(gains, of), marked(losses, of)[::-1].copy(), one(of))
     for end in (float(found.low), float(found.high)):
 
         def unlikely(lost: float, change: float = end) -> float:
@@ -236,30 +239,30 @@ def test_at_the_ends_of_a_change_the_score_statistic_is_its_quantile(
 
 def test_a_change_without_any_gain_or_loss_is_as_unsure_as_a_wilson_interval_of_none() -> None:
     z2 = stats.norm.ppf(0.975) ** 2
-    found = coverage.change(np.zeros(50), np.zeros(50), one(50))
+    found = proportions.change(np.zeros(50), np.zeros(50), one(50))
     assert numbers(found) == pytest.approx([0, -z2 / (50 + z2), z2 / (50 + z2)])
 
 
 def test_gains_of_all_problems() -> None:
-    found = coverage.change(one(20), np.zeros(20), one(20))
+    found = proportions.change(one(20), np.zeros(20), one(20))
     assert found.estimate == found.high == 1 and 0.6 < found.low < 0.9
-    lost = coverage.change(np.zeros(20), one(20), one(20))
+    lost = proportions.change(np.zeros(20), one(20), one(20))
     assert (lost.low, lost.high) == pytest.approx((-1, -found.low))
 
 
 @pytest.mark.parametrize(("gains", "losses"), [(-1, 0), (0, -1), (0.6, 0.6)])
 def test_impossible_changes_are_refused(gains: float, losses: float) -> None:
     with pytest.raises(ValueError, match="together at most tries"):
-        coverage.change(np.array([gains]), np.array([losses]), np.ones(1))
+        proportions.change(np.array([gains]), np.array([losses]), np.ones(1))
 
 
 @settings(max_examples=40, deadline=None)
 @given(st.lists(st.integers(-3, 3), min_size=1, max_size=40))
 def test_a_change_lies_in_its_interval_and_turns_with_its_sign(found: list[int]) -> None:
     gains, losses = np.maximum(found, 0) / 3, np.maximum(np.negative(found), 0) / 3
-    estimate, low, high = coverage.change(gains, losses, one(len(found)))
+    estimate, low, high = proportions.change(gains, losses, one(len(found)))
     assert -1 <= low <= estimate + 1e-7 and estimate - 1e-7 <= high <= 1 and low < high
-    turned = coverage.change(losses, gains, one(len(found)))
+    turned = proportions.change(losses, gains, one(len(found)))
     assert (float(turned.low), float(turned.high)) == pytest.approx((-high, -low), abs=1e-7)
 
 
@@ -282,7 +285,7 @@ def test_intervals_of_changes_cover_the_truth(problems: int, seeds: int, bases: 
         ours = seeds_of(rng, common, arm, alike, seeds)
         theirs = seeds_of(rng, common, base, alike, bases)
         gains, losses = np.maximum(ours - theirs, 0), np.maximum(theirs - ours, 0)
-        found = covered(coverage.change(gains, losses, np.ones_like(ours)), arm - base)
+        found = covered(proportions.change(gains, losses, np.ones_like(ours)), arm - base)
         many = (gains + losses).mean() * problems >= 6
         assert 0.92 - 0.007 <= found <= (0.98 + 0.007 if many else 1.0), (arm, base, found)
 
@@ -291,18 +294,18 @@ def test_intervals_of_changes_cover_the_truth(problems: int, seeds: int, bases: 
 
 
 def test_cells() -> None:
-    found = coverage.cells(counts(8, [0, 0, 3, 8]), counts(8, [0, 1, 0, 8]))
-    assert [coverage.CELLS[at] for at in found] == ["neither", "base_only", "arm_only", "both"]
+    found = solved_sets.cells(counts(8, [0, 0, 3, 8]), counts(8, [0, 1, 0, 8]))
+    assert [solved_sets.CELLS[at] for at in found] == ["neither", "base_only", "arm_only", "both"]
     with pytest.raises(ValueError, match="same problems"):
-        coverage.cells(counts(8, [1]), counts(9, [1]))
+        solved_sets.cells(counts(8, [1]), counts(9, [1]))
 
 
 @pytest.mark.parametrize(
     ("base_only", "arm_only", "p"), [(4, 0, 0.125), (18, 5, 0.011), (4, 1, 0.375), (19, 3, 0.0009), (0, 0, 1)]
 )
 def test_mcnemar_of_published_tables(base_only: int, arm_only: int, p: float) -> None:
-    found = coverage.mcnemar(base_only, arm_only)
-    assert found == coverage.mcnemar(arm_only, base_only)
+    found = proportions.mcnemar(base_only, arm_only)
+    assert found == proportions.mcnemar(arm_only, base_only)
     assert round(found, 4 if p < 0.01 else 3) == p
 
 
@@ -312,17 +315,17 @@ def test_mcnemar_is_wrong_no_more_often_than_its_level() -> None:
     shares = np.array([0.05, 0.2, 0.6])
     wrong = np.zeros(3)
     for differ in range(51):
-        p = np.array([coverage.mcnemar(b, differ - b) for b in range(differ + 1)])
+        p = np.array([proportions.mcnemar(b, differ - b) for b in range(differ + 1)])
         chance = stats.binom.pmf(np.arange(differ + 1), differ, 0.5)
         wrong += stats.binom.pmf(differ, 50, shares) * chance[p <= 0.05].sum()
     assert (wrong <= 0.05).all() and wrong.max() > 0.02
 
 
 def test_training_seeds_are_paired() -> None:
-    assert coverage.paired({1: "a", 2: "b"}, {0: "c"}) == [(1, "a", "c"), (2, "b", "c")]
-    assert coverage.paired({2: "b", 1: "a"}, {1: "c", 2: "d"}) == [(2, "b", "d"), (1, "a", "c")]
+    assert solved_sets.paired({1: "a", 2: "b"}, {0: "c"}) == [(1, "a", "c"), (2, "b", "c")]
+    assert solved_sets.paired({2: "b", 1: "a"}, {1: "c", 2: "d"}) == [(2, "b", "d"), (1, "a", "c")]
     with pytest.raises(AnatomyError, match=r"not \[3\]"):
-        coverage.paired({3: "a"}, {1: "c", 2: "d"})
+        solved_sets.paired({3: "a"}, {1: "c", 2: "d"})
 
 
 # Support ------------------------------------------------------------------------------------------------
@@ -335,8 +338,8 @@ def solved_by(both: int, base_only: int, arm_only: int, neither: int) -> tuple[C
 
 
 def rates(*pairs: tuple[Counts, Counts]) -> dict[str, list[float]]:
-    both, base_only, arm_only = (coverage.seeds_in(cell, pairs) for cell in coverage.SOLVED)
-    found = coverage.support(both, base_only, arm_only, np.random.default_rng(0))
+    both, base_only, arm_only = (solved_sets.seeds_in(cell, pairs) for cell in solved_sets.SOLVED)
+    found = solved_sets.support(both, base_only, arm_only, np.random.default_rng(0))
     return {rate: numbers(value) for rate, value in found.items()}
 
 
@@ -396,7 +399,7 @@ def test_intervals_of_support_cover_the_truth(
     truth["nscr"] = (arm - base) / (arm + base - both)
     cells = (arm_solves & base_solves, ~arm_solves & base_solves, arm_solves & ~base_solves)
     both_solve, base_only, arm_only = ((1.0 * inside).sum(axis=0) for inside in cells)
-    for rate, found in coverage.support(both_solve, base_only, arm_only, rng, draws=400).items():
+    for rate, found in solved_sets.support(both_solve, base_only, arm_only, rng, draws=400).items():
         assert 0.92 - 0.009 <= covered(found, truth[rate]) <= 0.98 + 0.009, rate
 
 
@@ -404,7 +407,7 @@ def test_intervals_of_support_cover_the_truth(
 
 
 def test_unseen_by_hand() -> None:
-    found = coverage.unseen(counts(4, [0, 0, 0, 1, 1, 2, 4]))
+    found = solved_sets.unseen(counts(4, [0, 0, 0, 1, 1, 2, 4]))
     assert (found.solved, found.singletons, found.doubletons) == (4, 2, 1)
     assert found.estimate == pytest.approx((3 * 2 - 1) / 4)
     # A problem solved once of 4 is solved once in half of the halves. One solved twice is solved twice in one
@@ -422,18 +425,18 @@ def test_held_out_values_are_means_over_all_halves(c: list[int]) -> None:
         first = np.array([sum(at < one for at in half) for one in c])
         predicted.append((3 * (first == 1).sum() - (first == 2).sum()) / 4)
         observed.append(((first == 0) & (np.array(c) > 0)).sum())
-    found = coverage.unseen(counts(6, c))
+    found = solved_sets.unseen(counts(6, c))
     assert found.held_out_predicted == pytest.approx(max(np.mean(predicted), 0), abs=1e-12)
     assert found.held_out_observed == pytest.approx(np.mean(observed), abs=1e-12)
 
 
 def test_unseen_stays_within_the_unsolved_problems() -> None:
-    assert coverage.unseen(counts(8, [8, 4, 1]))[3:6] == (0, 0, 0)
-    none = coverage.unseen(counts(8, [0] * 40))
+    assert solved_sets.unseen(counts(8, [8, 4, 1]))[3:6] == (0, 0, 0)
+    none = solved_sets.unseen(counts(8, [0] * 40))
     assert none.estimate == none.low == 0 and none.high == pytest.approx(stats.norm.ppf(0.975) ** 2)
-    assert coverage.unseen(counts(8, [1, 1, 1, 1, 0])).estimate == 1
+    assert solved_sets.unseen(counts(8, [1, 1, 1, 1, 0])).estimate == 1
     with pytest.raises(ValueError, match="below 2"):
-        coverage.unseen(counts(1, [0, 1]))
+        solved_sets.unseen(counts(1, [0, 1]))
 
 
 DISTRIBUTIONS: dict[str, Callable[[np.random.Generator, tuple[int, int]], Floats]] = {
@@ -455,7 +458,7 @@ def test_predictions_of_new_solves_hold(name: str, problems: int) -> None:
     p = DISTRIBUTIONS[name](rng, (replications, problems))
     c, again = rng.binomial(128, p), rng.binomial(128, p)
     new = ((c == 0) & (again > 0)).sum(axis=1)
-    found = [coverage.unseen(counts(128, row)) for row in c]
+    found = [solved_sets.unseen(counts(128, row)) for row in c]
     estimate, low, high, predicted, observed, bound = (
         np.array([getattr(one, column) for one in found])
         for column in ("estimate", "low", "high", "held_out_predicted", "held_out_observed", "singletons")
@@ -517,7 +520,7 @@ TABLES: Mapping[str, tuple[Callable[[Inputs], Rows], list[str], int]] = {
     ),
     "coverage": (
         coverage_table.rows,
-        ["arm", "base", "seed", "benchmark", "target", *coverage.CELLS, "p", "estimate", "low", "high"],
+        ["arm", "base", "seed", "benchmark", "target", *solved_sets.CELLS, "p", "estimate", "low", "high"],
         3 * 2,
     ),
     "support": (
@@ -589,7 +592,7 @@ def test_cover_counts_problems_at_each_tau() -> None:
 
 def test_accuracy_bins_and_their_change() -> None:
     rows = chosen(accuracy.rows(inputs()), arm="rl", benchmark="world")
-    assert [row["bin"] for row in rows] == list(passk.BINS)
+    assert [row["bin"] for row in rows] == list(accuracy_bins.BINS)
     assert [row["problems"] for row in rows] == [4, 2, 1, 0.5, 0.5, 0, 1, 0, 0, 0, 0.5, 2.5]
     base = chosen(accuracy.rows(inputs()), arm="base", benchmark="world")
     changes = chosen(accuracy_change.rows(inputs()), benchmark="world")
@@ -625,7 +628,7 @@ def test_luck_is_the_ratio_of_the_two_targets() -> None:
     assert rows[0]["estimate"] == pytest.approx(sum(valid) / sum(BASE))
     for row in rows:
         assert row["estimate"] == pytest.approx(row["derivation"] / row["answer"])
-        assert row["derivation"] == pytest.approx(passk.pass_at_k(N, valid, row["k"]).mean())
+        assert row["derivation"] == pytest.approx(pass_at_k.pass_at_k(N, valid, row["k"]).mean())
 
 
 def test_luck_without_any_solved_problem_is_not_known() -> None:
@@ -639,7 +642,7 @@ def extra_file(
     folder: Path, of: str, found: Mapping[str, tuple[int, int | None]], n: int = 64
 ) -> dict[str, Any]:
     """Write extra completions: problem -> right answers, right derivations."""
-    schema = tables.SCHEMAS["counts"]
+    schema = schemas.SCHEMAS["counts"]
     values = [
         {
             **{field.name: None if field.nullable else 0 for field in schema},
@@ -652,7 +655,7 @@ def extra_file(
         for problem, (answer, derivation) in found.items()
     ]
     path = folder / f"{of}.parquet"
-    tables.write(path, "counts", values)
+    parquet.write(path, "counts", values)
     return {"path": str(path), "arm": "rl", "base": "base", "seed": 1, "benchmark": "world", "of": of}
 
 

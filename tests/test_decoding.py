@@ -18,11 +18,14 @@ from transformers import (
     TopPLogitsWarper,
 )
 
-from anatomy import engine, models, tables
-from anatomy.decoding import Decoded, Sampling, decode
-from anatomy.engine import Completion, Prompt, TransformersEngine
 from anatomy.errors import AnatomyError
+from anatomy.models import store
+from anatomy.models.decoding import Decoded, Sampling, decode
 from anatomy.names import MANIFEST
+from anatomy.sampling import engine
+from anatomy.sampling.engine import Completion, Prompt
+from anatomy.sampling.transformers_engine import TransformersEngine
+from anatomy.storage import atomic
 
 PAD, END, WORDS = 0, 1, 12
 PROMPTS = [[3], [5, 2, 8, 4, 11, 7, 2], [4, 4, 9], [10, 3, 2, 6, 5], [2, 9]]
@@ -222,7 +225,7 @@ ASKED = [
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("models") / "tiny"
-    models.save(tiny("qwen"), models.word_tokenizer(VOCABULARY), folder)
+    store.save(tiny("qwen"), store.word_tokenizer(VOCABULARY), folder)
     return folder
 
 
@@ -319,8 +322,8 @@ def test_a_truncated_completion_is_recorded_as_truncated(sampler: TransformersEn
 
 
 def test_the_word_tokenizer_comes_back_as_itself(folder: Path) -> None:
-    ours = models.word_tokenizer(VOCABULARY)
-    model, back = models.load(folder)
+    ours = store.word_tokenizer(VOCABULARY)
+    model, back = store.load(folder)
     assert type(back) is PreTrainedTokenizerFast
     assert back.get_vocab() == ours.get_vocab() and len(back) == WORDS
     assert (back.pad_token_id, back.eos_token_id, back.padding_side) == (PAD, END, "left")
@@ -333,42 +336,40 @@ def test_the_word_tokenizer_comes_back_as_itself(folder: Path) -> None:
 
 @pytest.mark.parametrize("name", ["model.safetensors", "config.json", "tokenizer.json"])
 def test_an_altered_file_is_refused_by_name(tmp_path: Path, name: str) -> None:
-    models.save(tiny("qwen"), models.word_tokenizer(VOCABULARY), tmp_path)
+    store.save(tiny("qwen"), store.word_tokenizer(VOCABULARY), tmp_path)
     data = bytearray((tmp_path / name).read_bytes())
     data[-2] ^= 1
     (tmp_path / name).write_bytes(data)
     with pytest.raises(AnatomyError, match=name):
-        models.load(tmp_path)
+        store.load(tmp_path)
     (tmp_path / name).unlink()
     with pytest.raises(AnatomyError, match=name):
-        models.load(tmp_path)
+        store.load(tmp_path)
 
 
 def test_an_unfinished_model_is_refused(tmp_path: Path) -> None:
     with pytest.raises(AnatomyError, match=r"not a complete model"):
-        models.load(tmp_path / "nothing")
-    models.save(tiny("qwen"), models.word_tokenizer(VOCABULARY), tmp_path)
+        store.load(tmp_path / "nothing")
+    store.save(tiny("qwen"), store.word_tokenizer(VOCABULARY), tmp_path)
     (tmp_path / MANIFEST).write_text("{")
     with pytest.raises(AnatomyError, match=r"not a complete model"):
-        models.load(tmp_path)
+        store.load(tmp_path)
 
 
 def test_a_folder_appears_whole_or_not_at_all(tmp_path: Path) -> None:
     target = tmp_path / "deep" / "model"
-    with tables.atomic_folder(target) as partial:
+    with atomic.atomic_folder(target) as partial:
         (partial / "a").write_text("1")
         assert not target.exists()
     assert [p.name for p in target.parent.iterdir()] == ["model"] and (target / "a").read_text() == "1"
-    with pytest.raises(RuntimeError), tables.atomic_folder(target) as partial:  # noqa: PT012
+    with pytest.raises(RuntimeError), atomic.atomic_folder(target) as partial:  # noqa: PT012
         (partial / "a").write_text("2")
         raise RuntimeError
     assert [p.name for p in target.parent.iterdir()] == ["model"] and (target / "a").read_text() == "1"
 
 
 def test_create_makes_the_shape_that_it_is_asked_for() -> None:
-    model = models.create(
-        models.word_tokenizer(VOCABULARY), hidden=32, layers=3, heads=4, kv_heads=2, inner=40
-    )
+    model = store.create(store.word_tokenizer(VOCABULARY), hidden=32, layers=3, heads=4, kv_heads=2, inner=40)
     assert model.config.num_key_value_heads == 2 and len(model.model.layers) == 3
     assert model.model.embed_tokens.weight.shape == (WORDS, 32)
     assert (model.config.pad_token_id, model.config.eos_token_id) == (PAD, END)

@@ -39,13 +39,16 @@ from trainings import (
     weights,
 )
 
-import job
-import replay
+import _job
+import _replay
 import train as train_script
-from anatomy import distributed, models, pretraining, tables, training, world
-from anatomy.distributed import Scale
 from anatomy.errors import AnatomyError
-from anatomy.rl_config import Reinforcement
+from anatomy.models import store
+from anatomy.storage import parquet, schemas
+from anatomy.training import checkpoints, launcher, supervised
+from anatomy.training.launcher import Scale
+from anatomy.training.rl_config import Reinforcement
+from anatomy.world import problems as world_problems
 
 ALGORITHMS = ("grpo", "dr-grpo", "rloo", "remax", "reinforce++", "ppo", "dapo")
 
@@ -79,7 +82,7 @@ TWO = Scale(processes=2)
 @pytest.mark.slow
 def test_every_process_calls_the_function_and_the_first_one_answers(tmp_path: Path) -> None:
     said: list[str] = []
-    found = distributed.run("workers:meet", {"a": [1, "x"]}, TWO, tmp_path / "w", 2, said.append)
+    found = launcher.run("workers:meet", {"a": [1, "x"]}, TWO, tmp_path / "w", 2, said.append)
     assert found["given"] == {"a": [1, "x"]} and found["threads"] == 1
     assert [one[:2] for one in found["everyone"]] == [[0, 0], [1, 1]]
     assert said == ["one line", "another"]  # and nothing of what is printed
@@ -88,7 +91,7 @@ def test_every_process_calls_the_function_and_the_first_one_answers(tmp_path: Pa
 
 @pytest.mark.parametrize("scale", [None, Scale()])
 def test_one_process_needs_no_other(scale: Scale | None, tmp_path: Path) -> None:
-    assert distributed.run("workers:own_id", {}, scale, tmp_path / "w", 2, print) == os.getpid()
+    assert launcher.run("workers:own_id", {}, scale, tmp_path / "w", 2, print) == os.getpid()
 
 
 SRUN = f"""#!{sys.executable}
@@ -111,9 +114,9 @@ def test_agents_on_several_nodes_meet(tmp_path: Path, monkeypatch: pytest.Monkey
     scale = Scale(processes=1, nodes=2)
     monkeypatch.delenv("SLURM_JOB_ID", raising=False)
     with pytest.raises(AnatomyError, match="2 nodes are wanted outside a Slurm job"):
-        distributed.run("workers:meet", {}, scale, tmp_path / "w", 2, print)
+        launcher.run("workers:meet", {}, scale, tmp_path / "w", 2, print)
     monkeypatch.setenv("SLURM_JOB_ID", "1")
-    found = distributed.run("workers:meet", {}, scale, tmp_path / "w", 2, print)
+    found = launcher.run("workers:meet", {}, scale, tmp_path / "w", 2, print)
     assert [one[:2] for one in found["everyone"]] == [[0, 0], [1, 0]] and found["threads"] == 2
 
 
@@ -129,7 +132,7 @@ def test_agents_on_several_nodes_meet(tmp_path: Path, monkeypatch: pytest.Monkey
 def test_a_process_that_fails_ends_all_with_its_message(how: str, said: str, tmp_path: Path) -> None:
     begun = time.monotonic()
     with pytest.raises(AnatomyError, match=said):
-        distributed.run("workers:fail", {"how": how}, TWO, tmp_path / "w", 2, print)
+        launcher.run("workers:fail", {"how": how}, TWO, tmp_path / "w", 2, print)
     assert time.monotonic() - begun < 300  # far below the 30 minutes that gloo waits
 
 
@@ -143,8 +146,8 @@ def alive(pid: int) -> bool:
 def test_no_process_outlives_the_caller(tmp_path: Path) -> None:
     code = (
         "from anatomy import distributed; from pathlib import Path;"
-        f"distributed.run('workers:linger', {{'folder': {str(tmp_path)!r}}},"
-        f" distributed.Scale(processes=2), Path({str(tmp_path / 'w')!r}), 2, print)"
+        f"launcher.run('workers:linger', {{'folder': {str(tmp_path)!r}}},"
+        f" launcher.Scale(processes=2), Path({str(tmp_path / 'w')!r}), 2, print)"
     )
     path = os.pathsep.join([str(ROOT / "scripts"), str(ROOT / "tests")])
     caller = subprocess.Popen([sys.executable, "-c", code], env={**os.environ, "PYTHONPATH": path})
@@ -193,7 +196,7 @@ def test_a_batch_that_cannot_be_divided(scale: dict[str, Any], said: str) -> Non
     with pytest.raises(AnatomyError, match=said):
         Reinforcement.of(config("grpo", scale))
     with pytest.raises(AnatomyError, match="32 documents cannot be divided into 3 equal parts"):
-        pretraining.Optimisation(4, 32, 1e-3, 0, 2, Scale(processes=3))
+        supervised.Optimisation(4, 32, 1e-3, 0, 2, Scale(processes=3))
 
 
 def test_a_prompt_that_leaves_too_little_room_is_refused(start: Path, tmp_path: Path) -> None:
@@ -256,9 +259,7 @@ def trained(start: Path, ended: "Ended", tmp_path_factory: pytest.TempPathFactor
     calls["script"] = ("as the script does", {**ended.given, **whole})
     calls["ended"] = ("as the script does", ended.given)
     scale = Scale(processes=2)
-    found = distributed.run(
-        "trainings:several", {"calls": list(calls.values())}, scale, folder / "w", 2, print
-    )
+    found = launcher.run("trainings:several", {"calls": list(calls.values())}, scale, folder / "w", 2, print)
     return Trained(folder, dict(zip(calls, found, strict=True)))
 
 
@@ -328,7 +329,7 @@ def test_models_are_kept_in_the_type_that_was_asked_for(start: Path, tmp_path: P
     assert {tensor.dtype for tensor in full.values()} == {torch.float32}
     assert json.loads((tmp_path / "half/model/step-2/config.json").read_text())["dtype"] == "bfloat16"
     assert all(torch.equal(half[name], full[name].bfloat16()) for name in full)
-    models.load(tmp_path / "half/model/step-2")
+    store.load(tmp_path / "half/model/step-2")
 
 
 # SIGTERM -----------------------------------------------------------------------------------------------
@@ -336,15 +337,15 @@ def test_models_are_kept_in_the_type_that_was_asked_for(start: Path, tmp_path: P
 
 def asked_to_end_at(step: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Have SIGTERM sent, once, when a training has done a step."""
-    original = training.Checkpoints.on_step_end
+    original = checkpoints.Checkpoints.on_step_end
 
     def on_step_end(self: Any, args: Any, state: Any, *rest: Any, **named: Any) -> None:
         original(self, args, state, *rest, **named)
         if state.global_step == step:
             os.kill(os.getpid(), signal.SIGTERM)
-            monkeypatch.setattr(training.Checkpoints, "on_step_end", original)
+            monkeypatch.setattr(checkpoints.Checkpoints, "on_step_end", original)
 
-    monkeypatch.setattr(training.Checkpoints, "on_step_end", on_step_end)
+    monkeypatch.setattr(checkpoints.Checkpoints, "on_step_end", on_step_end)
 
 
 @pytest.mark.slow
@@ -395,14 +396,14 @@ def script_job(start: Path, folder: Path, steps: int, scale: Mapping[str, Any] |
     """The job of the rule 'train' as its script sees it, on real tables."""
     folder.mkdir(parents=True)
     problems, prompts = [], []
-    for problem in world.problems(1, "train", 8, [1], list(world.DOMAINS), "training"):
-        none = dict.fromkeys(tables.SCHEMAS["problems"].names)
+    for problem in world_problems.problems(1, "train", 8, [1], list(world_problems.DOMAINS), "training"):
+        none = dict.fromkeys(schemas.SCHEMAS["problems"].names)
         named = {"problem": problem.name, "benchmark": "train", "text": problem.text}
         problems.append({**none, **named, "answers": [problem.answer], "solution": problem.solution})
         asked = {"condition": "plain", "template": "world", "prompt": problem.text, "prefix": ""}
         prompts.append({"problem": problem.name, "benchmark": "train", **asked})
-    tables.write(folder / "problems.parquet", "problems", problems)
-    tables.write(folder / "prompts.parquet", "prompts", prompts)
+    parquet.write(folder / "problems.parquet", "problems", problems)
+    parquet.write(folder / "prompts.parquet", "prompts", prompts)
     # Nothing is right, so that lengths alone decide.
     settings = config("dapo", scale, steps=steps, refills=0, kl_every=10, checkpoint_every=4)
     inputs = {
@@ -449,10 +450,10 @@ def run_script(given: Mapping[str, Any], **how: int) -> tuple[Said, dict[str, An
     for path in waiting:
         path.unlink(missing_ok=True)
     begun, over = {}, threading.Event()
-    original = distributed.run
+    original = launcher.run
 
     def start_workers(function: str, values: Mapping[str, Any], *rest: Any) -> Any:
-        assert function == "anatomy.rl_trainer:train"
+        assert function == "anatomy.training.rl_trainer:train"
         begun.update(values)
         return original("trainings:disturbed", {"given": values, **how}, *rest)
 
@@ -470,9 +471,9 @@ def run_script(given: Mapping[str, Any], **how: int) -> tuple[Said, dict[str, An
     sender = threading.Thread(target=terminate)
     sender.start()
     with pytest.MonkeyPatch.context() as patch, redirect_stderr(said):
-        patch.setattr(distributed, "run", start_workers)
+        patch.setattr(launcher, "run", start_workers)
         try:
-            job.run(train_script.main, replay.rebuilt(given))
+            _job.run(train_script.main, _replay.rebuilt(given))
         except SystemExit as end:
             status = int(end.code or 0)
         finally:
@@ -501,7 +502,9 @@ def test_the_script_that_is_asked_to_end_goes_on_to_the_same_weights(start: Path
     assert said.status == 0, said.text
     assert manifest(tmp_path / "whole", STEPS) == manifest(tmp_path / "ended", STEPS)
     assert distance(weights(tmp_path / "ended", STEPS), load_file(start / "model.safetensors")) > 1e-3
-    tables_of = [tables.read(tmp_path / name / "training.parquet", "training") for name in ("whole", "ended")]
+    tables_of = [
+        parquet.read(tmp_path / name / "training.parquet", "training") for name in ("whole", "ended")
+    ]
     assert (tables_of[0]["generated"] == tables_of[1]["generated"]).all() and len(tables_of[0]) == STEPS
 
 

@@ -16,7 +16,7 @@ from urllib.parse import unquote, urlsplit
 import pytest
 import yaml
 
-import workflow
+import _snakemake
 
 ROOT = Path(__file__).resolve().parents[1]
 SITE = ROOT / "site"
@@ -25,7 +25,7 @@ PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").r
 
 
 def test_every_rule_has_a_description_of_its_own() -> None:
-    said = {rule.name: rule.docstring for rule in workflow.load([ROOT / "config/embedded.yaml"]).rules}
+    said = {rule.name: rule.docstring for rule in _snakemake.load([ROOT / "config/embedded.yaml"]).rules}
     assert said
     assert not [name for name, text in said.items() if not re.fullmatch(r"\S.{9,}\.", text or "")]
     assert len(set(said.values())) == len(said)
@@ -109,7 +109,7 @@ def test_the_site_has_what_the_project_has(site: dict[Path, Page]) -> None:
         return (SITE / "reference" / page).read_text(encoding="utf-8")
 
     rules, artifacts, claims = text("rules.html"), text("artifacts.html"), text("claims.html")
-    for rule in workflow.load([ROOT / "config/embedded.yaml"]).rules:
+    for rule in _snakemake.load([ROOT / "config/embedded.yaml"]).rules:
         assert f'id="{rule.name}"' in rules
     declared = yaml.safe_load((ROOT / "config/artifacts.yaml").read_text(encoding="utf-8"))
     for name in (*declared["tables"], *declared["figures"]):

@@ -26,13 +26,15 @@ from needs import VLLM
 from numpy.typing import NDArray
 from scipy import stats
 from tokenizers import Tokenizer, decoders, pre_tokenizers, trainers
-from tokenizers import models as tokenizer_models
+from tokenizers import store as tokenizer_models
 from transformers import Qwen2Config, Qwen2ForCausalLM, Qwen2Tokenizer
 
-from anatomy import engine, models
-from anatomy.decoding import cut
-from anatomy.engine import Completion, Engine, Prompt, Sampling, TransformersEngine
 from anatomy.errors import AnatomyError
+from anatomy.models import store
+from anatomy.models.decoding import Sampling, cut
+from anatomy.sampling import load
+from anatomy.sampling.engine import Completion, Engine, Prompt
+from anatomy.sampling.transformers_engine import TransformersEngine
 
 ROOT = Path(__file__).resolve().parents[1]
 WORDS = 10
@@ -79,7 +81,7 @@ def words(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("words")
     torch.manual_seed(5)
     model = Qwen2ForCausalLM(shape(WORDS + 2, 1, 0))
-    models.save(model, models.word_tokenizer([f"w{at}" for at in range(WORDS)]), folder)
+    store.save(model, store.word_tokenizer([f"w{at}" for at in range(WORDS)]), folder)
     return folder
 
 
@@ -104,7 +106,7 @@ def texts(tmp_path_factory: pytest.TempPathFactory) -> Path:
         pad_token=None,
     )
     torch.manual_seed(6)
-    models.save(Qwen2ForCausalLM(shape(len(tokenizer), [0, 1], None)), tokenizer, folder)
+    store.save(Qwen2ForCausalLM(shape(len(tokenizer), [0, 1], None)), tokenizer, folder)
     return folder
 
 
@@ -244,14 +246,14 @@ def test_what_does_not_fit_the_context_is_refused(words: Path, plain: Transforme
 
 
 def test_engines_are_chosen_by_name(words: Path) -> None:
-    assert isinstance(engine.load("transformers", words, threads=1), TransformersEngine)
+    assert isinstance(load.load("transformers", words, threads=1), TransformersEngine)
     with pytest.raises(AnatomyError, match=r"sampling\.engine: 'vlm' is no engine"):
-        engine.load("vlm", words)
+        load.load("vlm", words)
 
 
 def test_vllm_is_missed_only_when_it_starts(words: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "vllm", None)  # as where it is not installed
-    sampler = engine.load("vllm", words)
+    sampler = load.load("vllm", words)
     with pytest.raises(AnatomyError, match=r"vLLM cannot be imported .*envs/vllm\.yaml"):
         sampler.prepare(PROMPTS, Sampling(max_new_tokens=4))
     with pytest.raises(AnatomyError, match="a prompt of 1 tokens and max_new_tokens 64 need 65"):
@@ -261,7 +263,7 @@ def test_vllm_is_missed_only_when_it_starts(words: Path, monkeypatch: pytest.Mon
 def test_a_model_for_more_gpus_than_there_are_is_refused(words: Path) -> None:
     gpus = torch.cuda.device_count() + 1
     with pytest.raises(AnatomyError, match=rf"divided among {gpus} GPUs .* sees {gpus - 1}"):
-        engine.load("vllm", words, gpus=gpus)
+        load.load("vllm", words, gpus=gpus)
 
 
 def test_both_engines_refuse_an_altered_model(words: Path, tmp_path: Path) -> None:
@@ -269,7 +271,7 @@ def test_both_engines_refuse_an_altered_model(words: Path, tmp_path: Path) -> No
         (tmp_path / path.name).write_bytes(path.read_bytes() + b" " * (path.name == "model.safetensors"))
     for kind in ("transformers", "vllm"):
         with pytest.raises(AnatomyError, match=r"model\.safetensors: missing or altered"):
-            engine.load(kind, tmp_path)
+            load.load(kind, tmp_path)
 
 
 # vLLM ---------------------------------------------------------------------------------------------------

@@ -18,7 +18,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from rattler import MatchSpec
 
-from anatomy import provenance
+from anatomy.workflow import code_digest
 
 ROOT = Path(__file__).resolve().parents[1]
 ENVIRONMENTS = sorted((ROOT / "envs").glob("*.yaml"))
@@ -134,7 +134,7 @@ def foreign(path: Path) -> set[str]:
 
 def imported(path: Path, scripts: list[Path]) -> dict[str, str]:
     """Return the packages that scripts may import in an environment, each with a file that does."""
-    files = {module for script in scripts for module in provenance.modules(script)}
+    files = {module for script in scripts for module in code_digest.modules(script)}
     names = {name: file.name for file in sorted(files) for name in imports(file)}
     return {name: file for name, file in names.items() if name not in foreign(path)}
 
@@ -268,7 +268,7 @@ IMPORTING = "import importlib, sys; [importlib.import_module(name) for name in s
 def importable(path: Path) -> list[str]:
     """Return the packages, and the library's modules, that jobs in an environment may import."""
     mine = [(scripts, imported(path, scripts)) for _, environment, scripts in RULES if environment == path]
-    library = {module for scripts, _ in mine for script in scripts for module in provenance.modules(script)}
+    library = {module for scripts, _ in mine for script in scripts for module in code_digest.modules(script)}
     modules = {
         module.relative_to(ROOT / "scripts").with_suffix("").as_posix().replace("/", ".")
         for module in library

@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
-import forkserver
+import _forkserver
 
-pytestmark = pytest.mark.skipif(not forkserver.available(models=False), reason="jobs are forked on Linux")
+pytestmark = pytest.mark.skipif(not _forkserver.available(models=False), reason="jobs are forked on Linux")
 
 TELL = """
 import json, os, sys, threading
@@ -31,10 +31,10 @@ print("an error", file=sys.stderr)
 class Jobs:
     """A folder with copies of scripts, as Snakemake makes them, and the servers that run them."""
 
-    def __init__(self, folder: Path, *families: forkserver.Imports):
+    def __init__(self, folder: Path, *families: _forkserver.Imports):
         self.folder = folder
-        self.environment = {**os.environ, **forkserver.threads(1)}
-        self.command, self.servers = forkserver.start(families, count=1)
+        self.environment = {**os.environ, **_forkserver.threads(1)}
+        self.command, self.servers = _forkserver.start(families, count=1)
 
     def start(self, source: str, script: str = "some.py", **options: Any) -> subprocess.Popen[str]:
         copy = self.folder / f"tmp1.{script}"
@@ -169,14 +169,14 @@ def test_servers_and_their_jobs_end_with_who_started_them(tmp_path: Path) -> Non
     )
     owner = subprocess.Popen(
         [sys.executable, tmp_path / "starts.py"],
-        env={**os.environ, **forkserver.threads(1), "PYTHONPATH": str(Path(forkserver.__file__).parent)},
+        env={**os.environ, **_forkserver.threads(1), "PYTHONPATH": str(Path(_forkserver.__file__).parent)},
         stdout=subprocess.PIPE,
         text=True,
     )
     assert owner.stdout
     jobs = Jobs(tmp_path)
     jobs.command = owner.stdout.readline().strip()
-    jobs.environment["PYTHONPATH"] = str(Path(forkserver.__file__).parent)
+    jobs.environment["PYTHONPATH"] = str(Path(_forkserver.__file__).parent)
     client, pid = waiting(jobs)
     server = int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
     assert server != client.pid

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from anatomy import passk
+from anatomy.statistics import pass_at_k
 
 SCRIPT = Path(__file__).resolve().parents[1] / "scripts/grade_file.py"
 LINES: list[dict[str, Any]] = [
@@ -75,8 +75,8 @@ def test_lines_are_repeated_in_order_with_verdicts(tmp_path: Path) -> None:
         "timeout": "1",
     }
     n, right = [4, 1, 4, 2, 1, 2], [1, 1, 4, 1, 0, 1]
-    assert f"pass@1    {passk.pass_at_k(n, right, 1).mean():8.4f}" in summary
-    pairs = passk.pass_at_k([4, 4, 2, 2], [1, 4, 1, 1], 2).mean()
+    assert f"pass@1    {pass_at_k.pass_at_k(n, right, 1).mean():8.4f}" in summary
+    pairs = pass_at_k.pass_at_k([4, 4, 2, 2], [1, 4, 1, 1], 2).mean()
     assert f"pass@2    {pairs:8.4f}" in summary and "over the 4 lines with so many" in summary
     assert "pass@8: no line has so many completions" in summary
 

@@ -6,11 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from anatomy import grading, tables, world
 from anatomy.errors import AnatomyError
-from anatomy.grading import Item, Marks
-from anatomy.mathematics import MAX_ANSWER
-from anatomy.verdicts import NAMES, Verdict
+from anatomy.grading import graders, rewards
+from anatomy.grading.graders import Item, Marks
+from anatomy.grading.math_extraction import MAX_ANSWER
+from anatomy.storage import schemas
+from anatomy.storage.verdicts import NAMES, Verdict
+from anatomy.world import problems
 
 
 def grade(
@@ -21,7 +23,7 @@ def grade(
     prefix: str = "",
     condition: str = "plain",
 ) -> Verdict:
-    (found,) = grading.grade(kind, [Item(problem, completion, cut, prefix, condition)])
+    (found,) = graders.grade(kind, [Item(problem, completion, cut, prefix, condition)])
     return found
 
 
@@ -35,14 +37,14 @@ def reward(
     opening: str = "",
 ) -> float:
     item = Item(problem, completion, cut, problem.get("prefix") or "")
-    (found,) = grading.rewards(kind, [item], Marks("boxed", tags), scheme, [opening])
+    (found,) = rewards.rewards(kind, [item], Marks("boxed", tags), scheme, [opening])
     return found
 
 
 def well_formed(
     kind: str, problem: dict[str, Any], response: str, cut: bool, tags: str | None = None
 ) -> bool:
-    return grading.well_formed(kind, problem, response, cut, Marks("boxed", tags))
+    return rewards.well_formed(kind, problem, response, cut, Marks("boxed", tags))
 
 
 # Mathematics
@@ -69,7 +71,7 @@ def test_a_box_that_the_prompt_gave_is_no_answer() -> None:
 def test_many_are_graded_in_order_by_any_number_of_workers() -> None:
     items = [Item({"answers": [str(at % 7)]}, rf"\boxed{{{at % 5}}}", at % 11 == 0) for at in range(5000)]
     for workers in (1, 2):
-        found = [verdict.verdict for verdict in grading.grade("math", iter(items), workers=workers)]
+        found = [verdict.verdict for verdict in graders.grade("math", iter(items), workers=workers)]
         assert found == [
             "truncated" if at % 11 == 0 else "right" if at % 7 == at % 5 else "wrong" for at in range(5000)
         ]
@@ -103,7 +105,7 @@ def test_unreadable_gold_and_unknown_names_are_errors() -> None:
         grade("world", {"text": "What is 2?"}, "")
 
 
-PROBLEM = world.problems(3, "made", 1, [4], ["mixed"], "test")[0]
+PROBLEM = problems.problems(3, "made", 1, [4], ["mixed"], "test")[0]
 ROW = {"text": PROBLEM.text}
 LAST = PROBLEM.lines[-1].split()[-4] == PROBLEM.answer[0]
 """Whether the last two digits of the derivation happen to be the answer."""
@@ -136,7 +138,7 @@ def test_world_completion_continues_its_prefix(given_lines: int) -> None:
 
 
 def test_a_verdict_has_the_columns_of_the_table() -> None:
-    assert ["problem", "condition", "sample", *Verdict.__dataclass_fields__] == tables.SCHEMAS[
+    assert ["problem", "condition", "sample", *Verdict.__dataclass_fields__] == schemas.SCHEMAS[
         "verdicts"
     ].names
 
@@ -183,7 +185,7 @@ MATH = {"answers": ["2"], "text": "What is half of four?"}
 GOOD = r"<think> Half. </think> <answer> So \boxed{2}. </answer>"
 
 
-def slipped(problem: world.Problem) -> str:
+def slipped(problem: problems.Problem) -> str:
     """A derivation of the right form whose first result is wrong, with the right answer."""
     words = problem.solution.split()
     words[10] = str((int(words[10]) + 1) % 7)

@@ -14,9 +14,9 @@ import pytest
 from test_benchmarks import COUNTS, problems
 from test_mathematics import HOSTILE, SLOW
 
-from anatomy import guarded, mathematics
 from anatomy.errors import AnatomyError
-from anatomy.guarded import Guard, Judge
+from anatomy.grading import math_verdict, worker_pool
+from anatomy.grading.worker_pool import Guard, Judge
 
 ROOT = Path(__file__).resolve().parents[1]
 # Python's own ``eval`` makes a worker do whatever a test wants.
@@ -90,7 +90,7 @@ def test_an_abandoned_call_leaves_nothing_behind() -> None:
 
 
 def test_items_are_taken_as_they_are_needed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(guarded, "_WINDOW", 100)
+    monkeypatch.setattr(worker_pool, "_WINDOW", 100)
     taken = 0
 
     def items() -> Iterator[tuple[str]]:
@@ -179,7 +179,7 @@ def test_many_are_judged_as_one_by_one() -> None:
     items = completions()
     with Judge(2) as judge:
         found = list(judge.map(items * 2))
-        assert found == [mathematics.judge(*item) for item in items] * 2
+        assert found == [math_verdict.judge(*item) for item in items] * 2
         assert judge.guard.replaced == 0
     assert {one.verdict for one in found} >= {"right", "wrong", "no_answer"}
 
@@ -204,7 +204,7 @@ def test_hostile_text_is_judged_in_workers_and_repeated_at_no_cost(
         assert judge.guard.replaced == len(slow)
         assert list(judge.map(slow)) == found[-len(slow) :]
         assert judge.guard.replaced == len(slow)  # remembered: no worker was lost to it again
-    assert found[: len(hostile)] == [mathematics.judge(*item) for item in hostile]
+    assert found[: len(hostile)] == [math_verdict.judge(*item) for item in hostile]
     assert {one.verdict for one in found[len(hostile) :]} == {"timeout"}
     assert not list(tmp_path.iterdir())
     assert capfd.readouterr() == ("", "")

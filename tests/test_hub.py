@@ -18,14 +18,19 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import torch
-from hub import Hub, Repo, running
 from hypothesis import given
 from hypothesis import strategies as st
 
-from anatomy import benchmarks, hub, models
 from anatomy.errors import AnatomyError
-from anatomy.hub import HubError, Repository, download_model, fetch_dataset, look, pin
+from anatomy.hub import download, pins, repository
+from anatomy.hub.download import download_model, fetch_dataset, look
+from anatomy.hub.errors import HubError
+from anatomy.hub.pins import pin
+from anatomy.hub.repository import Repository
+from anatomy.models import store
 from anatomy.names import MANIFEST
+from anatomy.problems import math_sets
+from download import Hub, Repo, running
 
 ROOT = Path(__file__).resolve().parents[1]
 COMMIT, OTHER = "a" * 40, "b" * 40
@@ -45,8 +50,8 @@ def model_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A tiny model as it would be published, beside files that a download leaves out."""
     folder = tmp_path_factory.mktemp("published")
     torch.manual_seed(0)
-    tokenizer = models.word_tokenizer(["one", "two"])
-    models.save(models.create(tokenizer, 16, 1, 2, 2, 32), tokenizer, folder)
+    tokenizer = store.word_tokenizer(["one", "two"])
+    store.save(store.create(tokenizer, 16, 1, 2, 2, 32), tokenizer, folder)
     (folder / MANIFEST).unlink()
     (folder / "LICENSE").write_text("free")
     (folder / "chat_template.jinja").write_text("{{ messages }}")
@@ -100,14 +105,14 @@ def get(folder: Path, revision: str = COMMIT, id: str = MODEL) -> None:
 def test_a_downloaded_model_is_the_published_one(served: Hub, model_folder: Path, tmp_path: Path) -> None:
     get(tmp_path)
     folder = tmp_path / "seed-0" / "step-0"
-    models.check_manifest(folder)
-    model, tokenizer = models.load(folder)
+    store.check_manifest(folder)
+    model, tokenizer = store.load(folder)
     published = type(model).from_pretrained(model_folder)
     assert all(torch.equal(a, b) for a, b in zip(model.parameters(), published.parameters(), strict=True))
     assert tokenizer("one two")["input_ids"] == [2, 3]
-    assert json.loads((folder / hub.ORIGIN).read_text()) == {"id": MODEL, "revision": COMMIT}
+    assert json.loads((folder / download.ORIGIN).read_text()) == {"id": MODEL, "revision": COMMIT}
     names = {path.name for path in folder.iterdir()}
-    assert names - {MANIFEST, hub.ORIGIN} == {
+    assert names - {MANIFEST, download.ORIGIN} == {
         "LICENSE",
         "chat_template.jinja",
         "config.json",
@@ -120,7 +125,7 @@ def test_a_downloaded_model_is_the_published_one(served: Hub, model_folder: Path
     assert set(json.loads((folder / MANIFEST).read_text())) == names - {MANIFEST}
     assert not (tmp_path / "work").exists()
     before = (folder / MANIFEST).read_bytes()
-    models.write_manifest(folder)
+    store.write_manifest(folder)
     assert (folder / MANIFEST).read_bytes() == before
 
 
@@ -130,7 +135,7 @@ def test_bin_weights_are_taken_only_without_safetensors(served: Hub, tmp_path: P
     for name in ("config.json", "pytorch_model-00001-of-00001.bin", "training_args.bin"):
         (folder / name).write_text("{}")
     served.repos[f"models/{MODEL}"] = Repo(folder, COMMIT)
-    found = hub.files(Repository("model", MODEL, COMMIT))
+    found = download.files(Repository("model", MODEL, COMMIT))
     assert {file.path for file in found} == {"config.json", "pytorch_model-00001-of-00001.bin"}
     (folder / "pytorch_model-00001-of-00001.bin").unlink()
     with pytest.raises(HubError, match=r"has no safetensors or pytorch_model\*\.bin at revision a{40}"):
@@ -189,7 +194,7 @@ def test_a_finished_file_is_not_fetched_again_and_another_revision_starts_anew(
     repo.revision, repo.damaged = OTHER, set()
     get(tmp_path, OTHER)
     assert served.sent["config.json"] == 6
-    assert json.loads((tmp_path / "seed-0" / "step-0" / hub.ORIGIN).read_text())["revision"] == OTHER
+    assert json.loads((tmp_path / "seed-0" / "step-0" / download.ORIGIN).read_text())["revision"] == OTHER
 
 
 @pytest.mark.parametrize("name", [WEIGHTS, "config.json"])
@@ -207,7 +212,7 @@ def test_all_damaged_files_are_named_together(served: Hub, tmp_path: Path) -> No
         get(tmp_path)
     served.repos[f"models/{MODEL}"].damaged = set()
     get(tmp_path)
-    models.check_manifest(tmp_path / "seed-0" / "step-0")
+    store.check_manifest(tmp_path / "seed-0" / "step-0")
 
 
 def test_a_part_that_is_longer_than_its_file_is_fetched_anew(served: Hub, tmp_path: Path) -> None:
@@ -223,7 +228,7 @@ def test_what_the_verification_would_leave_out_is_not_fetched(served: Hub) -> No
     folder = served.repos[f"datasets/{SET}"].folder / ".cache/huggingface"
     folder.mkdir(parents=True)
     (folder / "notes.json").write_text("{}")
-    found = hub.files(Repository("dataset", SET, COMMIT))
+    found = download.files(Repository("dataset", SET, COMMIT))
     assert {file.path for file in found} == {"README.md", "main/test.jsonl", "more/some.jsonl"}
 
 
@@ -323,10 +328,10 @@ def test_an_offline_client_says_so(served: Hub, tmp_path: Path, monkeypatch: pyt
 def test_a_renamed_repository_is_found_under_its_old_name(served: Hub, tmp_path: Path) -> None:
     served.repos["models/old/model"] = Repo(tmp_path, OTHER, renamed=MODEL)
     get(tmp_path, id="old/model")
-    models.check_manifest(tmp_path / "seed-0" / "step-0")
+    store.check_manifest(tmp_path / "seed-0" / "step-0")
     size, name = look(Repository("model", "old/model", COMMIT))
     assert name == MODEL
-    ours = (MANIFEST, hub.ORIGIN)
+    ours = (MANIFEST, download.ORIGIN)
     folder = tmp_path / "seed-0" / "step-0"
     assert size == sum(path.stat().st_size for path in folder.iterdir() if path.name not in ours)
 
@@ -380,7 +385,7 @@ def test_a_split_is_the_same_lines_every_time(served: Hub, tmp_path: Path) -> No
         fetch_dataset(SET, "", "test", COMMIT, tmp_path / name, tmp_path / "work", silent)
     data = served.repos[f"datasets/{SET}"].folder
     lines = [json.loads(line) for line in (data / "main/test.jsonl").open(encoding="utf-8")]
-    assert list(benchmarks.local(tmp_path / "first")) == lines
+    assert list(math_sets.local(tmp_path / "first")) == lines
     assert (tmp_path / "first").read_bytes() == (tmp_path / "second").read_bytes()
     assert "é" in (tmp_path / "first").read_text(encoding="utf-8")
     assert not (tmp_path / "work").exists()
@@ -401,7 +406,7 @@ def publish(served: Hub, folder: Path, rows: dict[str, list[Any]]) -> None:
 def test_a_parquet_file_is_read_and_dates_are_text(served: Hub, tmp_path: Path) -> None:
     publish(served, tmp_path / "set", {"q": ["a", "b"], "day": [date(2025, 4, 18), None], "x": [1.5, 2.0]})
     fetch_dataset(SET, "", "test", COMMIT, tmp_path / "x", tmp_path / "work", silent)
-    assert list(benchmarks.local(tmp_path / "x")) == [
+    assert list(math_sets.local(tmp_path / "x")) == [
         {"q": "a", "day": "2025-04-18", "x": 1.5},
         {"q": "b", "day": None, "x": 2.0},
     ]
@@ -417,7 +422,7 @@ def test_a_file_elsewhere_is_fetched_by_its_digest_and_without_the_hubs_token(
     fetch_dataset(url, "", "test", digest, tmp_path / "x", tmp_path / "work", silent)
     assert (tmp_path / "x").read_bytes() == content
     assert look(Repository("dataset", url, digest)) == (len(content), url)
-    assert hub.newest(Repository("dataset", url)) == digest
+    assert pins.newest(Repository("dataset", url)) == digest
     with pytest.raises(HubError, match=rf"is {digest}, expected sha256:0+; run again"):
         fetch_dataset(url, "", "test", f"sha256:{'0' * 64}", tmp_path / "y", tmp_path / "work", silent)
     with pytest.raises(HubError, match=r"no full digest.*but 'main'"):
@@ -509,7 +514,7 @@ def test_the_command_pins_both_sheets_and_refuses_without_a_hub(served: Hub, tmp
 
 @given(st.floats(1, 1e15))
 def test_sizes_are_told_within_half_of_their_last_digit(size: float) -> None:
-    number, unit = hub.gigabytes(size).split()
+    number, unit = download.gigabytes(size).split()
     scale = {"kB": 1e3, "MB": 1e6, "GB": 1e9, "TB": 1e12}[unit]
     assert abs(float(number) * scale - size) <= 0.0501 * scale
 
@@ -519,7 +524,10 @@ def test_what_the_sheets_pin_is_a_full_commit_or_nothing() -> None:
         lines = (ROOT / f"config/{name}.tsv").read_text(encoding="utf-8").splitlines()
         place = lines[0].split("\t").index("revision")
         found = [line.split("\t")[place] for line in lines[1:]]
-        assert all(cell == "-" or hub.COMMIT.fullmatch(cell) or hub.DIGEST.fullmatch(cell) for cell in found)
+        assert all(
+            cell == "-" or repository.COMMIT.fullmatch(cell) or repository.DIGEST.fullmatch(cell)
+            for cell in found
+        )
 
 
 @pytest.mark.slow
@@ -547,6 +555,6 @@ rule fetch:
         env={**os.environ, "PYTHONPATH": str(tmp_path / "scripts")},
     )
     assert done.returncode == 0, done.stderr
-    models.check_manifest(tmp_path / "models/m/seed-0/step-0")
-    assert len(list(benchmarks.local(tmp_path / "data/set.jsonl"))) == 40
+    store.check_manifest(tmp_path / "models/m/seed-0/step-0")
+    assert len(list(math_sets.local(tmp_path / "data/set.jsonl"))) == 40
     assert list((tmp_path / "work").iterdir()) == []

@@ -17,14 +17,22 @@ from numpy.typing import NDArray
 from scipy import stats
 from scipy.special import expit
 
-from anatomy import efficiency, envelope, inference, passk, reporting
 from anatomy.analyses import dynamics, equivalence, temperature
 from anatomy.analyses import efficiency as efficiency_table
 from anatomy.analyses import envelope as envelope_table
 from anatomy.analyses import tests as tests_table
-from anatomy.analysis import Inputs
-from anatomy.passk import Counts
-from anatomy.verdicts import COUNTED
+from anatomy.analyses.inputs import Inputs
+from anatomy.reporting import numbers
+from anatomy.statistics import (
+    best_temperature,
+    bootstrap,
+    pass_at_k,
+    sampling_efficiency,
+    tests_and_intervals,
+)
+from anatomy.statistics.pass_at_k import Counts
+from anatomy.storage.csv import write_csv
+from anatomy.storage.verdicts import COUNTED
 
 Floats = NDArray[np.float64]
 CURVES = Path(__file__).resolve().parents[1] / "config" / "published" / "yue2025_curves.csv"
@@ -52,8 +60,10 @@ def rng(seed: int = 0) -> np.random.Generator:
     ],
 )
 def test_few_differences_are_tested_exactly(differences: list[float], p: float) -> None:
-    assert float(inference.sign_flip(differences, rng())) == pytest.approx(p, abs=1e-12)
-    assert float(inference.sign_flip([-one for one in differences], rng())) == pytest.approx(p, abs=1e-12)
+    assert float(tests_and_intervals.sign_flip(differences, rng())) == pytest.approx(p, abs=1e-12)
+    assert float(tests_and_intervals.sign_flip([-one for one in differences], rng())) == pytest.approx(
+        p, abs=1e-12
+    )
 
 
 def test_exact_and_random_signs_agree_with_scipy() -> None:
@@ -61,8 +71,8 @@ def test_exact_and_random_signs_agree_with_scipy() -> None:
     expected = stats.permutation_test(
         (values,), np.mean, permutation_type="samples", n_resamples=np.inf, axis=0, vectorized=True
     ).pvalue
-    assert inference.sign_flip(values, rng()) == pytest.approx(expected, abs=1e-12)
-    drawn = inference.sign_flip(values, rng(2), draws=4000)  # 2^12 > 4000
+    assert tests_and_intervals.sign_flip(values, rng()) == pytest.approx(expected, abs=1e-12)
+    drawn = tests_and_intervals.sign_flip(values, rng(2), draws=4000)  # 2^12 > 4000
     assert not np.array_equal(drawn, expected)
     assert (np.abs(drawn - expected) < 4 * np.sqrt(expected / 4000)).all()
 
@@ -70,31 +80,31 @@ def test_exact_and_random_signs_agree_with_scipy() -> None:
 def test_each_column_is_tested_by_itself_with_the_same_signs() -> None:
     values = rng(3).integers(-3, 5, (30, 2, 4)) / 64
     values[8:, 1, 2] = 0  # one column is exact
-    p = inference.sign_flip(values, rng(7))
+    p = tests_and_intervals.sign_flip(values, rng(7))
     assert p.shape == (2, 4) and ((p > 0) & (p <= 1)).all()
     for i, j in np.ndindex(2, 4):
-        assert p[i, j] == inference.sign_flip(values[:, i, j], rng(7))
-    assert np.array_equal(p, inference.sign_flip(values, rng(7)))
+        assert p[i, j] == tests_and_intervals.sign_flip(values[:, i, j], rng(7))
+    assert np.array_equal(p, tests_and_intervals.sign_flip(values, rng(7)))
 
 
 def test_the_smallest_p_of_random_signs() -> None:
-    assert inference.sign_flip(np.full(100, 0.5), rng(), draws=999) == pytest.approx(1 / 1000)
+    assert tests_and_intervals.sign_flip(np.full(100, 0.5), rng(), draws=999) == pytest.approx(1 / 1000)
 
 
 @pytest.mark.parametrize("bad", [0.5, [0.1, math.nan], [[0.1, math.inf]]])
 def test_sign_flips_need_differences(bad: Any) -> None:
     with pytest.raises(ValueError, match="finite difference"):
-        inference.sign_flip(bad, rng())
+        tests_and_intervals.sign_flip(bad, rng())
 
 
 def test_sign_flips_hold_their_level() -> None:
     # 4,000 samples of 20 paired counts of the same probability: heavy ties and zeros. Error of 0.05: 0.0034.
     chance = rng(4).beta(0.3, 1.0, (20, 4000))
     one, two = (rng(seed).binomial(8, chance) for seed in (5, 6))
-    p = inference.sign_flip((one - two) / 8, rng(7), draws=999)
+    p = tests_and_intervals.sign_flip((one - two) / 8, rng(7), draws=999)
     assert np.mean(p <= 0.05) <= 0.05 + 3 * 0.0034
     assert np.mean(p <= 0.05) >= 0.02  # few differ at all
-    assert np.mean(inference.sign_flip((one - two + 1) / 8, rng(7), draws=999) <= 0.05) > 0.5
+    assert np.mean(tests_and_intervals.sign_flip((one - two + 1) / 8, rng(7), draws=999) <= 0.05) > 0.5
 
 
 # Holm ---------------------------------------------------------------------------------------------------
@@ -102,10 +112,10 @@ def test_sign_flips_hold_their_level() -> None:
 
 @pytest.mark.slow
 def test_holm() -> None:
-    assert inference.holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
-    found = inference.holm([0.01, math.nan, 0.04])
+    assert tests_and_intervals.holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
+    found = tests_and_intervals.holm([0.01, math.nan, 0.04])
     assert found[[0, 2]] == pytest.approx([0.02, 0.04]) and math.isnan(found[1])
-    assert np.isnan(inference.holm([math.nan])).all() and not len(inference.holm([]))
+    assert np.isnan(tests_and_intervals.holm([math.nan])).all() and not len(tests_and_intervals.holm([]))
 
 
 # Crossed effects ----------------------------------------------------------------------------------------
@@ -114,7 +124,9 @@ def test_holm() -> None:
 def test_one_seed_has_a_t_interval() -> None:
     values = rng(1).normal(size=20)
     expected = stats.t.interval(0.9, 19, values.mean(), stats.sem(values))
-    assert inference.crossed_interval(values[None], 0.9) == pytest.approx((values.mean(), *expected))
+    assert tests_and_intervals.crossed_interval(values[None], 0.9) == pytest.approx(
+        (values.mean(), *expected)
+    )
 
 
 def test_crossed_interval_by_hand() -> None:
@@ -123,20 +135,22 @@ def test_crossed_interval_by_hand() -> None:
     seed, problem = 6 / 6, 2 / 6
     half = seed * stats.t.ppf(0.975, 1) + problem * stats.t.ppf(0.975, 2)
     half /= math.sqrt(seed + problem)
-    assert inference.crossed_interval(values) == pytest.approx((2, 2 - half, 2 + half))
+    assert tests_and_intervals.crossed_interval(values) == pytest.approx((2, 2 - half, 2 + half))
 
 
 def test_equal_seeds_count_as_one() -> None:
     values = rng(1).normal(size=(1, 20))
-    once, thrice = (inference.crossed_interval(np.repeat(values, times, axis=0)) for times in (1, 3))
+    once, thrice = (
+        tests_and_intervals.crossed_interval(np.repeat(values, times, axis=0)) for times in (1, 3)
+    )
     assert once == pytest.approx(thrice)
-    assert inference.crossed_interval(np.full((3, 5), 0.25)) == (0.25, 0.25, 0.25)
+    assert tests_and_intervals.crossed_interval(np.full((3, 5), 0.25)) == (0.25, 0.25, 0.25)
 
 
 @pytest.mark.parametrize("bad", [[0.5, 0.5], [[0.5]], [[0.5, math.nan]], np.zeros((0, 4))])
 def test_impossible_tables_are_refused(bad: Any) -> None:
     with pytest.raises(ValueError, match="expected finite values"):
-        inference.crossed_interval(bad)
+        tests_and_intervals.crossed_interval(bad)
 
 
 def crossed(draw: np.random.Generator, shape: tuple[int, int, int], seed: float, problem: Floats | float,
@@ -164,7 +178,9 @@ RATIOS = [
 @pytest.mark.parametrize("ratio", RATIOS)
 def test_crossed_intervals_cover(ratio: tuple[float, float, float]) -> None:
     # Error of the coverage: 0.005.
-    found = np.array([inference.crossed_interval(one) for one in crossed(rng(8), (2000, 3, 50), *ratio)])
+    found = np.array(
+        [tests_and_intervals.crossed_interval(one) for one in crossed(rng(8), (2000, 3, 50), *ratio)]
+    )
     assert 0.93 <= np.mean((found[:, 1] <= 0) & (found[:, 2] >= 0)) <= 0.98
 
 
@@ -173,7 +189,7 @@ def test_crossed_intervals_cover(ratio: tuple[float, float, float]) -> None:
 
 def test_pairs_of_single_seeds_are_paired_t_tests() -> None:
     one, two = rng(1).normal(0.3, 1, 30), rng(2).normal(0.0, 1, 30)
-    (pair,) = inference.pairwise([one[None], two[None]], 0.8)
+    (pair,) = tests_and_intervals.pairwise([one[None], two[None]], 0.8)
     expected = stats.ttest_rel(one, two)
     assert pair[:3] == (0, 1, pytest.approx((one - two).mean()))
     assert pair.p_different == pytest.approx(expected.pvalue, rel=1e-6)
@@ -185,21 +201,21 @@ def test_pairs_of_single_seeds_are_paired_t_tests() -> None:
 
 def test_all_alike_is_as_doubtful_as_the_worst_pair() -> None:
     values = [rng(seed).normal(0.02 * seed, 0.1, (3, 40)) for seed in range(4)]
-    pairs = inference.pairwise(values, 0.2)
+    pairs = tests_and_intervals.pairwise(values, 0.2)
     assert [(pair.first, pair.second) for pair in pairs] == list(itertools.combinations(range(4), 2))
-    largest, p = inference.equivalence(values, 0.2)
+    largest, p = tests_and_intervals.equivalence(values, 0.2)
     assert largest == max(abs(pair.estimate) for pair in pairs)
     assert p == max(pair.p_equivalent for pair in pairs)
     assert all((pair.low > 0 or pair.high < 0) == (pair.p_different < 0.05) for pair in pairs)
-    assert inference.equivalence([values[0], values[0]], 0.2)[0] == 0
-    swapped = inference.pairwise(values[:2][::-1], 0.2)[0]
+    assert tests_and_intervals.equivalence([values[0], values[0]], 0.2)[0] == 0
+    swapped = tests_and_intervals.pairwise(values[:2][::-1], 0.2)[0]
     assert swapped.estimate == -pairs[0].estimate
     assert swapped[3:] == pytest.approx((-pairs[0].high, -pairs[0].low, *pairs[0][5:]))
 
 
 def test_differences_without_spread() -> None:
     values = [np.full((2, 10), share) for share in (0.5, 0.5, 0.6)]
-    first, second, _ = inference.pairwise(values, 0.05)
+    first, second, _ = tests_and_intervals.pairwise(values, 0.05)
     assert first == (0, 1, 0, 0, 0, 0, 1)
     assert second == (0, 2, pytest.approx(-0.1), pytest.approx(-0.1), pytest.approx(-0.1), 1, 0)
 
@@ -207,11 +223,11 @@ def test_differences_without_spread() -> None:
 def test_equivalence_refuses() -> None:
     ten, twelve = np.zeros((1, 10)), np.zeros((1, 12))
     with pytest.raises(ValueError, match="margin"):
-        inference.equivalence([ten, ten], 0.0)
+        tests_and_intervals.equivalence([ten, ten], 0.0)
     with pytest.raises(ValueError, match="paired"):
-        inference.equivalence([ten, twelve], 0.1)
+        tests_and_intervals.equivalence([ten, twelve], 0.1)
     with pytest.raises(ValueError, match="two algorithms"):
-        inference.equivalence([ten], 0.1)
+        tests_and_intervals.equivalence([ten], 0.1)
 
 
 @pytest.mark.slow
@@ -223,12 +239,12 @@ def test_equivalence_holds_its_level(seeds: tuple[float, float]) -> None:
         crossed(rng(at), (1500, 3, 50), seed, problem, 0.3) for at, seed in enumerate(seeds, start=10)
     )
     margin = 4 * math.sqrt(sum(seeds) / 3 + 2 * 0.3 / 150)
-    pairs = [inference.pairwise([a + margin, b], margin)[0] for a, b in zip(one, two, strict=True)]
+    pairs = [tests_and_intervals.pairwise([a + margin, b], margin)[0] for a, b in zip(one, two, strict=True)]
     assert np.mean([pair.p_equivalent <= 0.05 for pair in pairs]) <= 0.05 + 3 * 0.006
     assert 0.93 <= np.mean([pair.low <= margin <= pair.high for pair in pairs]) <= 0.985
     # Three alike, and one at the margin: no easier to be called alike.
     joint = [
-        inference.equivalence([a + margin, b, b + 0.1 * (a - b)], margin)[1] <= 0.05
+        tests_and_intervals.equivalence([a + margin, b, b + 0.1 * (a - b)], margin)[1] <= 0.05
         for a, b in zip(one[:300], two[:300], strict=True)
     ]
     assert np.mean(joint) <= 0.05 + 3 * 0.0126
@@ -236,20 +252,20 @@ def test_equivalence_holds_its_level(seeds: tuple[float, float]) -> None:
 
 def test_equivalence_is_found() -> None:
     values = [rng(seed).normal(0.5, 0.05, (3, 50)) for seed in range(4)]
-    assert inference.equivalence(values, 0.05)[1] < 0.01
+    assert tests_and_intervals.equivalence(values, 0.05)[1] < 0.01
 
 
 # Ratios -------------------------------------------------------------------------------------------------
 
 
 def test_ratio() -> None:
-    assert inference.ratio([2, 4], [1, 5], rng(), 10)[0] == 1
-    assert inference.ratio([2, 4, 6], [1, 2, 3], rng(), 50) == pytest.approx((2, 2, 2))
-    _, low, high = inference.ratio(np.arange(1, 41), np.full(40, 100), rng(), 4000)
+    assert tests_and_intervals.ratio([2, 4], [1, 5], rng(), 10)[0] == 1
+    assert tests_and_intervals.ratio([2, 4, 6], [1, 2, 3], rng(), 50) == pytest.approx((2, 2, 2))
+    _, low, high = tests_and_intervals.ratio(np.arange(1, 41), np.full(40, 100), rng(), 4000)
     expected = 0.205 + np.array([-1, 1]) * 1.96 * np.arange(1, 41).std() / 100 / math.sqrt(40)
     assert (low, high) == pytest.approx(tuple(expected), abs=0.003)
     with pytest.raises(ValueError, match="positive"):
-        inference.ratio([1, 2], [1, 0], rng(), 10)
+        tests_and_intervals.ratio([1, 2], [1, 0], rng(), 10)
 
 
 @pytest.mark.slow
@@ -258,7 +274,7 @@ def test_ratios_cover() -> None:
     for _ in range(1000):  # error 0.007
         below = draw.gamma(3.0, 100.0, 50)
         above = below * draw.gamma(4.0, 0.1, 50) * np.sqrt(below / 300)  # longer texts differ from shorter
-        _, low, high = inference.ratio(above, below, draw, 300)
+        _, low, high = tests_and_intervals.ratio(above, below, draw, 300)
         covered += low <= 0.4 * math.gamma(4.5) / math.gamma(3) / 3 / math.sqrt(3) <= high
     assert 0.92 <= covered / 1000 <= 0.98
 
@@ -289,7 +305,7 @@ def test_published_gaps(algorithm: str) -> None:
     panels = ("Omni-MATH-Train", "Omni-MATH-Test", "MATH500")
     for panel, expected in zip(panels, PUBLISHED[algorithm], strict=True):
         base, arm = curves[panel, "base"], curves[panel, algorithm]
-        found = efficiency.delta_se(base[max(base)], arm[1])
+        found = sampling_efficiency.delta_se(base[max(base)], arm[1])
         # The published gaps are differences of rounded numbers.
         assert 100 * found == pytest.approx(expected, abs=0.1)
 
@@ -297,9 +313,9 @@ def test_published_gaps(algorithm: str) -> None:
 def test_gaps_by_problem() -> None:
     base = Counts(np.array([4, 4]), np.array([1, 0]))
     arms = [Counts(np.array([4, 4]), np.array(c)) for c in ([2, 0], [4, 1])]
-    found = efficiency.by_problem(base, arms, 2)  # pass@2 of 1 in 4 is 1/2
+    found = sampling_efficiency.by_problem(base, arms, 2)  # pass@2 of 1 in 4 is 1/2
     assert found == pytest.approx(np.array([[0.0, 0.0], [-0.5, -0.25]]))
-    assert efficiency.delta_se(0.75, 0.5) == 0.25
+    assert sampling_efficiency.delta_se(0.75, 0.5) == 0.25
 
 
 @pytest.mark.parametrize("spread", [0.0, 0.3])
@@ -308,8 +324,8 @@ def test_gaps_cover(spread: float) -> None:
     hard = 2 * draw.standard_normal((1000, 1, 50))
     shift = spread * draw.standard_normal((1000, 3, 1))
     base, arm = draw.binomial(64, expit(hard - 2)), draw.binomial(64, expit(hard + shift))
-    values = passk.pass_at_k(64, base, 16) - arm / 64
-    found = np.array([inference.crossed_interval(one) for one in values])
+    values = pass_at_k.pass_at_k(64, base, 16) - arm / 64
+    found = np.array([tests_and_intervals.crossed_interval(one) for one in values])
     z, weight = np.polynomial.hermite_e.hermegauss(80)
     weight = weight / weight.sum()
     first = expit(2 * z[:, None] + spread * z) @ weight
@@ -322,7 +338,7 @@ def test_gaps_cover(spread: float) -> None:
 KS = [1, 8, 32]
 
 
-def arms_on(draw: np.random.Generator, shifts: list[float], names: str) -> passk.Curves:
+def arms_on(draw: np.random.Generator, shifts: list[float], names: str) -> bootstrap.Curves:
     """Arms on the same 50 problems, sampled without end, each easier or harder by a shift and by chance."""
     hard = 2 * draw.standard_normal(50) - 1
     values = {}
@@ -330,7 +346,9 @@ def arms_on(draw: np.random.Generator, shifts: list[float], names: str) -> passk
         chance = expit(hard + shift + 0.5 * draw.standard_normal(50))
         values[name] = 1 - (1 - chance[:, None]) ** np.array(KS)
     noise = {name: np.zeros((250, len(KS))) for name in names}
-    return passk.Curves(np.array(KS), values, noise, draw.multinomial(50, np.full(50, 0.02), size=250) / 50)
+    return bootstrap.Curves(
+        np.array(KS), values, noise, draw.multinomial(50, np.full(50, 0.02), size=250) / 50
+    )
 
 
 def envelope_truth() -> Floats:
@@ -341,30 +359,33 @@ def envelope_truth() -> Floats:
 
 def test_the_best_arm_differs_by_k() -> None:
     sure, broad = Counts(np.full(4, 16), np.array([16, 16, 0, 0])), Counts(np.full(4, 16), np.full(4, 3))
-    curves = passk.bootstrap({"broad": [broad], "sure": [sure]}, [1, 8], rng(), 200)
-    which, estimate = envelope.best(curves, ["sure", "broad"])
+    curves = bootstrap.bootstrap({"broad": [broad], "sure": [sure]}, [1, 8], rng(), 200)
+    which, estimate = best_temperature.best(curves, ["sure", "broad"])
     assert which.tolist() == [0, 1]
-    assert estimate == pytest.approx([0.5, float(passk.pass_at_k(16, 3, 8))])
-    assert envelope.best(curves, ["sure", "sure"])[0].tolist() == [0, 0]
+    assert estimate == pytest.approx([0.5, float(pass_at_k.pass_at_k(16, 3, 8))])
+    assert best_temperature.best(curves, ["sure", "sure"])[0].tolist() == [0, 0]
 
 
 def test_one_arm_has_its_own_upper_end() -> None:
     curves = arms_on(rng(1), [0.0, 0.5], "ab")
-    assert envelope.interval(curves, ["a"])[1] == pytest.approx(curves.interval("a")[1])
-    low, high = envelope.interval(curves, ["a", "b"])
-    _, estimate = envelope.best(curves, ["a", "b"])
+    assert best_temperature.interval(curves, ["a"])[1] == pytest.approx(curves.interval("a")[1])
+    low, high = best_temperature.interval(curves, ["a", "b"])
+    _, estimate = best_temperature.best(curves, ["a", "b"])
     assert (low < estimate).all() and (estimate < high).all()
-    assert (envelope.difference(curves, ["a"], ["a"]) == 0).all()
-    ab, ba = envelope.difference(curves, ["a"], ["b"]), envelope.difference(curves, ["b"], ["a"])
+    assert (best_temperature.difference(curves, ["a"], ["a"]) == 0).all()
+    ab, ba = (
+        best_temperature.difference(curves, ["a"], ["b"]),
+        best_temperature.difference(curves, ["b"], ["a"]),
+    )
     assert ab == pytest.approx(-ba[::-1])
 
 
 def test_all_or_nothing_arms_have_no_width() -> None:
     none, every = (Counts(np.full(5, 64), np.full(5, c)) for c in (0, 64))
-    curves = passk.bootstrap({"none": [none], "every": [every]}, KS, rng(), 100)
-    assert (envelope.interval(curves, ["none", "every"]) == 1).all()
-    assert (envelope.interval(curves, ["none"]) == 0).all()
-    assert (envelope.difference(curves, ["none"], ["every"]) == -1).all()
+    curves = bootstrap.bootstrap({"none": [none], "every": [every]}, KS, rng(), 100)
+    assert (best_temperature.interval(curves, ["none", "every"]) == 1).all()
+    assert (best_temperature.interval(curves, ["none"]) == 0).all()
+    assert (best_temperature.difference(curves, ["none"], ["every"]) == -1).all()
 
 
 @pytest.mark.slow
@@ -374,11 +395,11 @@ def test_envelopes_cover(shifts: list[float]) -> None:
     draw, truth, covered, apart, naive = rng(13), envelope_truth(), *np.zeros((3, len(KS)))
     for _ in range(500):
         curves = arms_on(draw, [*shifts, 0.0, 0.0], "abcde")
-        low, high = envelope.interval(curves, list("abc"))
+        low, high = best_temperature.interval(curves, list("abc"))
         covered += (low <= truth) & (truth <= high)
-        low, high = envelope.difference(curves, list("abc"), list("de"))
+        low, high = best_temperature.difference(curves, list("abc"), list("de"))
         apart += (low <= 0) & (high >= 0)
-        low, high = passk.interval(np.max([curves.draws(arm) for arm in "abc"], axis=0), 50)
+        low, high = bootstrap.interval(np.max([curves.draws(arm) for arm in "abc"], axis=0), 50)
         naive += (low <= truth) & (truth <= high)
     assert (covered / 500 >= 0.92).all() and (covered / 500 <= 0.99).all(), covered / 500
     assert (apart / 500 >= 0.92).all(), apart / 500
@@ -508,7 +529,7 @@ def test_the_family_of_tests(tmp_path: Path) -> None:
     }
     files = []
     for name, rows in tables.items():
-        reporting.write_csv(tmp_path / f"{name}.csv", rows)
+        write_csv(tmp_path / f"{name}.csv", rows)
         files.append({"table": name, "path": tmp_path / f"{name}.csv"})
     found = tests_table.rows(Inputs(files={"tables": files}))
     names = ["pass@1 differs", "pass@K differs", "coverage differs", "coverage differs", "algorithms alike"]
@@ -521,10 +542,10 @@ def test_the_family_of_tests(tmp_path: Path) -> None:
     )
     assert [row["significant"] for row in found] == [1, 1, 0, 0, 1]
     assert {row["tests"] for row in found} == {4}
-    reporting.write_csv(tmp_path / "tests.csv", found)
+    write_csv(tmp_path / "tests.csv", found)
     keys = ["test", "arm", "base", "seed", "benchmark", "target"]
     spec = {"keys": keys, "numbers": {"p_holm": "plain", "tests": "plain"}}
-    assert len(reporting.numbers("tests", tmp_path / "tests.csv", spec)) == 10
+    assert len(numbers.numbers("tests", tmp_path / "tests.csv", spec)) == 10
 
 
 # Effects with an interval and a p -----------------------------------------------------------------------
@@ -539,27 +560,27 @@ def shares(seeds: int, problems: int) -> st.SearchStrategy[Floats]:
 @settings(max_examples=100)
 @given(st.integers(1, 3).flatmap(lambda seeds: shares(seeds, 6)), st.sampled_from([0.5, 0.9, 0.95, 0.99]))
 def test_effects_are_crossed_intervals(values: Floats, level: float) -> None:
-    found = inference.crossed(values, level)
+    found = tests_and_intervals.crossed(values, level)
     if np.ptp(values) == 0:
         assert math.isnan(found.low) and math.isnan(found.high) and math.isnan(found.p)
     elif not math.isnan(found.low):
-        assert found[:3] == inference.crossed_interval(values, level)
+        assert found[:3] == tests_and_intervals.crossed_interval(values, level)
         assert 0 <= found.p <= 1
         # Up to what the root of the tail is found with.
         if min(abs(found.low), abs(found.high)) > 1e-9:
             assert (found.p < 1 - level) == (found.low > 0 or found.high < 0)
-        assert inference.crossed(-values, level) == pytest.approx(
+        assert tests_and_intervals.crossed(-values, level) == pytest.approx(
             (-found.estimate, -found.high, -found.low, found.p)
         )
     else:  # what one problem gains another loses, or every seed is the mirror of another
-        assert inference.crossed_interval(values, level)[1:] == pytest.approx((found.estimate,) * 2)
+        assert tests_and_intervals.crossed_interval(values, level)[1:] == pytest.approx((found.estimate,) * 2)
 
 
 @settings(max_examples=60)
 @given(shares(3, 5), st.integers(1, 3).flatmap(lambda seeds: shares(seeds, 5)))
 def test_contrasts_are_pairs(one: Floats, two: Floats) -> None:
-    found, back = inference.contrast(one, two), inference.contrast(two, one)
-    (pair,) = inference.pairwise([one, two], 0.1)
+    found, back = tests_and_intervals.contrast(one, two), tests_and_intervals.contrast(two, one)
+    (pair,) = tests_and_intervals.pairwise([one, two], 0.1)
     assert found.estimate == pair.estimate
     if not math.isnan(found.low):
         assert found == (pair.estimate, pair.low, pair.high, pair.p_different)
@@ -575,26 +596,26 @@ def test_contrasts_are_pairs(one: Floats, two: Floats) -> None:
 def test_where_nothing_varies_nothing_is_known(share: float, shape: tuple[int, int]) -> None:
     # Means of 0.1 differ from 0.1 by a rounding, which is no spread.
     same = np.full(shape, share)
-    for found in (inference.crossed(same), inference.contrast(same, same[:1] + 0.2)):
+    for found in (tests_and_intervals.crossed(same), tests_and_intervals.contrast(same, same[:1] + 0.2)):
         assert np.isnan(found[1:]).all()
-    assert inference.crossed(same).estimate == pytest.approx(share)
-    assert inference.contrast(same, same[:1] + 0.2).estimate == pytest.approx(-0.2)
+    assert tests_and_intervals.crossed(same).estimate == pytest.approx(share)
+    assert tests_and_intervals.contrast(same, same[:1] + 0.2).estimate == pytest.approx(-0.2)
 
 
 def test_one_seed_is_a_t_test() -> None:
     values = rng(1).normal(0.2, 0.5, 25)
     expected = stats.ttest_1samp(values, 0)
-    found = inference.crossed(values[None])
+    found = tests_and_intervals.crossed(values[None])
     assert found.p == pytest.approx(expected.pvalue, rel=1e-6)
     assert found[1:3] == pytest.approx(tuple(expected.confidence_interval()))
     other = rng(2).normal(0.0, 0.5, 25)
-    assert inference.contrast(values[None], other[None]).p == pytest.approx(
+    assert tests_and_intervals.contrast(values[None], other[None]).p == pytest.approx(
         stats.ttest_rel(values, other).pvalue, rel=1e-6
     )
 
 
 def test_contrasts_are_of_the_same_problems() -> None:
     with pytest.raises(ValueError, match="paired by problem"):
-        inference.contrast(np.zeros((1, 4)), np.zeros((3, 5)))
+        tests_and_intervals.contrast(np.zeros((1, 4)), np.zeros((3, 5)))
     with pytest.raises(ValueError, match="expected finite"):
-        inference.crossed([[0.1, math.nan]])
+        tests_and_intervals.crossed([[0.1, math.nan]])

@@ -13,10 +13,12 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy import optimize, stats
 
-from anatomy import likelihood, reporting, tables
-from anatomy.analyses import perplexity, perplexity_contrast
-from anatomy.analysis import Inputs
+from anatomy.analyses import perplexity as analyses_perplexity
+from anatomy.analyses import perplexity_contrast
+from anatomy.analyses.inputs import Inputs
 from anatomy.errors import AnatomyError
+from anatomy.statistics import perplexity
+from anatomy.storage import csv, parquet
 
 Floats = NDArray[np.float64]
 
@@ -40,7 +42,7 @@ class Files:
         path = self.folder / f"scores-{len(self.scores)}.parquet"
         columns = ("problem", "sample", "tokens", "logprob")
         frame = pd.DataFrame(rows, columns=columns).assign(surprisal=2.0, entropy=1.0)
-        tables.write(path, "scores", frame)
+        parquet.write(path, "scores", frame)
         self.scores.append({"path": str(path), "text": text, "seed": seed, **names})
 
     def judge(
@@ -51,11 +53,11 @@ class Files:
         frame = pd.DataFrame(rows, columns=["problem", "sample", "verdict"])
         rest = {"condition": "plain", "answer": None, "lenient": None}
         rest |= {"derivation_right": None, "first_bad_line": None}
-        tables.write(path, "verdicts", [{**row, **rest} for row in frame.to_dict("records")])
+        parquet.write(path, "verdicts", [{**row, **rest} for row in frame.to_dict("records")])
         self.verdicts.append({"path": str(path), "arm": arm, "seed": seed, "benchmark": benchmark})
 
     def completions(self) -> pd.DataFrame:
-        return likelihood.completions(self.scores, self.verdicts)
+        return perplexity.completions(self.scores, self.verdicts)
 
 
 @pytest.fixture
@@ -127,7 +129,7 @@ def frame(
 
 
 def test_measures_by_hand() -> None:
-    found = likelihood.by_problem(
+    found = perplexity.by_problem(
         frame(
             [
                 ("p", 0, 2, -2 * math.log(2), 1.0),
@@ -149,7 +151,7 @@ def test_measures_by_hand() -> None:
 
 def test_seeds_count_alike_whatever_their_number_of_completions() -> None:
     rows = [("p", 0, 1, -1.0, 1.0)] * 9 + [("p", 1, 3, -6.0, 3.0)] + [("q", 1, 1, -1.0, 1.0)]
-    found = likelihood.by_problem(frame(rows))
+    found = perplexity.by_problem(frame(rows))
     assert found["nll_token"].tolist() == pytest.approx([1.5, 1.0])
     assert found["ppl"].tolist() == pytest.approx([(math.e + math.e**2) / 2, math.e])
     assert found["tokens"].tolist() == [2.0, 1.0]
@@ -157,7 +159,7 @@ def test_seeds_count_alike_whatever_their_number_of_completions() -> None:
 
 def test_padding_lowers_perplexity_but_not_the_sum() -> None:
     """The published measure falls when predictable tokens are added; see the module's docstring."""
-    found = likelihood.by_problem(
+    found = perplexity.by_problem(
         pd.concat(
             [
                 frame([("p", 0, 4, -8.0, 3.0)], "short"),
@@ -177,7 +179,7 @@ def test_padding_lowers_perplexity_but_not_the_sum() -> None:
 def matched(ours: list[tuple[int, float]], theirs: list[tuple[int, float]]) -> list[float]:
     """Both: tokens and nll of each completion of one problem."""
     sides = [frame([("p", 0, tokens, -nll * tokens, 1.0) for tokens, nll in side]) for side in (ours, theirs)]
-    return likelihood.matched(*sides).tolist()
+    return perplexity.matched(*sides).tolist()
 
 
 def test_matched_by_hand() -> None:
@@ -202,7 +204,7 @@ def test_matched_is_the_plain_difference_at_equal_lengths(
 def test_matched_pools_seeds() -> None:
     ours = frame([("p", 0, 5, -5.0, 1.0), ("p", 1, 5, -15.0, 1.0), ("p", 1, 5, -15.0, 1.0)])
     theirs = frame([("p", 0, 5, -5.0, 1.0)])
-    assert likelihood.matched(ours, theirs).tolist() == pytest.approx([7 / 3 - 1])
+    assert perplexity.matched(ours, theirs).tolist() == pytest.approx([7 / 3 - 1])
 
 
 def test_differences_are_paired_by_problem_and_subset() -> None:
@@ -214,12 +216,12 @@ def test_differences_are_paired_by_problem_and_subset() -> None:
             frame([("q", 0, 2, -2.0, 1.0)], "old", "right"),
         ]
     )
-    found = likelihood.differences(whole, "base", "new", "old")
+    found = perplexity.differences(whole, "base", "new", "old")
     assert list(found.index) == [("easy", "all", "q"), ("easy", "all", "r")]
-    assert list(found.columns) == list(likelihood.CONTRASTS)
+    assert list(found.columns) == list(perplexity.CONTRASTS)
     assert found.iloc[0].tolist() == pytest.approx([2, 2, -4, 2])
     assert found.iloc[1].tolist() == pytest.approx([1, 1, -3, math.nan], nan_ok=True)
-    back = likelihood.differences(whole, "base", "old", "new")
+    back = perplexity.differences(whole, "base", "old", "new")
     assert back.iloc[0].tolist() == pytest.approx([-2, -2, 4, -2])
 
 
@@ -230,7 +232,7 @@ def test_contrasts_without_a_common_problem_are_refused(scorer: str, text: str) 
         + [frame([("z", 0, 2, -2.0, 1.0)], "apart")]
     )
     with pytest.raises(AnatomyError, match=f"{scorer} has scored no problem of both {text} and old"):
-        likelihood.differences(whole, scorer, text, "old")
+        perplexity.differences(whole, scorer, text, "old")
 
 
 # Intervals ----------------------------------------------------------------------------------------------
@@ -239,12 +241,12 @@ def test_contrasts_without_a_common_problem_are_refused(scorer: str, text: str) 
 def test_symmetric_values_have_the_t_interval() -> None:
     values = [1.0, 2.0, 4.0, 6.0, 7.0]
     expected = stats.ttest_1samp(values, 0).confidence_interval(0.9)
-    assert likelihood.interval(values, 0.9).tolist() == pytest.approx([4.0, expected.low, expected.high])
+    assert perplexity.interval(values, 0.9).tolist() == pytest.approx([4.0, expected.low, expected.high])
 
 
 def test_skewed_values_have_halls_end_on_the_side_of_the_tail() -> None:
     values = np.array([0.0, 0.0, 1.0, 1.0, 2.0, 9.0])
-    mean, low, high = likelihood.interval(values)
+    mean, low, high = perplexity.interval(values)
     expected = stats.ttest_1samp(values, 0).confidence_interval(0.95)
     assert low == pytest.approx(expected.low)
     assert high > expected.high + 1
@@ -256,13 +258,13 @@ def test_skewed_values_have_halls_end_on_the_side_of_the_tail() -> None:
 
     quantile = stats.t.ppf(0.975, 5) / math.sqrt(6)
     assert high == pytest.approx(optimize.brentq(lambda end: transformed(end) + quantile, mean, 100))
-    assert likelihood.interval(-values).tolist() == pytest.approx([-mean, -high, -low])
+    assert perplexity.interval(-values).tolist() == pytest.approx([-mean, -high, -low])
 
 
 @given(st.lists(st.floats(-10, 10), min_size=2, max_size=20), st.floats(-5, 5), st.floats(0.1, 10))
 def test_intervals_move_with_their_values(values: list[float], shift: float, scale: float) -> None:
-    found = likelihood.interval(values)
-    moved = likelihood.interval([shift + scale * value for value in values])
+    found = perplexity.interval(values)
+    moved = perplexity.interval([shift + scale * value for value in values])
     assert moved.tolist() == pytest.approx((shift + scale * found).tolist(), abs=1e-4)
     assert found[1] <= found[0] <= found[2]
 
@@ -270,26 +272,26 @@ def test_intervals_move_with_their_values(values: list[float], shift: float, sca
 def test_intervals_of_many_columns_are_those_of_each() -> None:
     values = np.random.default_rng(0).exponential(size=(12, 3, 2))
     values[:, 0, 0] = 4.0
-    found = likelihood.interval(values)
+    found = perplexity.interval(values)
     assert found.shape == (3, 3, 2)
     assert found[:, 0, 0].tolist() == [4.0] * 3
     for at in np.ndindex(3, 2):
         assert found[:, *at].tolist() == pytest.approx(
-            likelihood.interval(values[:, *at]).tolist(), abs=1e-12
+            perplexity.interval(values[:, *at]).tolist(), abs=1e-12
         )
 
 
 def test_rounding_errors_are_no_skewness() -> None:
     values = np.array([-1.0, -0.5, 0.5, 1.0]) + np.array([1, -1, 1, 1]) * 1e-14
-    assert likelihood.interval(values) == pytest.approx(likelihood.interval([-1, -0.5, 0.5, 1]), abs=1e-6)
+    assert perplexity.interval(values) == pytest.approx(perplexity.interval([-1, -0.5, 0.5, 1]), abs=1e-6)
 
 
 def test_too_few_problems() -> None:
-    assert likelihood.interval([3.0]).tolist() == pytest.approx([3.0, math.nan, math.nan], nan_ok=True)
-    two = likelihood.interval([3.0, 5.0])
+    assert perplexity.interval([3.0]).tolist() == pytest.approx([3.0, math.nan, math.nan], nan_ok=True)
+    two = perplexity.interval([3.0, 5.0])
     assert two.tolist() == pytest.approx([4 + sign * stats.t.ppf(0.975, 1) for sign in (0, -1, 1)])
     with pytest.raises(ValueError, match="one problem or more"):
-        likelihood.interval([])
+        perplexity.interval([])
 
 
 POPULATIONS: dict[str, tuple[Callable[[np.random.Generator, tuple[int, int]], Floats], float]] = {
@@ -308,7 +310,7 @@ POPULATIONS: dict[str, tuple[Callable[[np.random.Generator, tuple[int, int]], Fl
 def test_intervals_hold_their_level(name: str, problems: int) -> None:
     """8,000 samples each: the Monte-Carlo standard error is 0.0025."""
     draw, truth = POPULATIONS[name]
-    _, low, high = likelihood.interval(draw(np.random.default_rng(5), (problems, 8000)))
+    _, low, high = perplexity.interval(draw(np.random.default_rng(5), (problems, 8000)))
     assert 0.92 <= np.mean((low <= truth) & (truth <= high)) <= 0.98
 
 
@@ -353,7 +355,7 @@ def simulated(
 def ends(values: pd.Series, by: str = "benchmark") -> tuple[Floats, Floats]:
     """Return low and high of each study."""
     columns = values.to_numpy().reshape(-1, values.groupby(level=by, sort=False).size().iloc[0]).T
-    _, low, high = likelihood.interval(columns)
+    _, low, high = perplexity.interval(columns)
     return low, high
 
 
@@ -361,7 +363,7 @@ def test_intervals_of_measures_cover_their_truth() -> None:
     """1,000 studies: the Monte-Carlo standard error of a coverage is 0.007."""
     rng = np.random.default_rng(11)
     level = rng.gamma(4, 0.1, (STUDIES, PROBLEMS))
-    found = likelihood.by_problem(simulated(rng, "arm", level, seeds=2))
+    found = perplexity.by_problem(simulated(rng, "arm", level, seeds=2))
     # Nine completions of one mean and symmetric noise: the median's mean is that mean, in logarithms.
     truths = {"log_ppl": 0.4, "nll_token": 0.4, "logprob_sum": -4.0, "surprisal_max": 0.8, "tokens": 10.0}
     # The median of 9 uniform numbers is beta(5, 5) distributed.
@@ -377,7 +379,7 @@ def test_contrasts_cover_their_truth() -> None:
     level = rng.gamma(4, 0.1, (STUDIES, PROBLEMS))
     gain = rng.gamma(2, 0.05, level.shape)
     new, old = simulated(rng, "new", level + gain, seeds=2), simulated(rng, "old", level)
-    found = likelihood.differences(pd.concat([new, old]), "base", "new", "old")
+    found = perplexity.differences(pd.concat([new, old]), "base", "new", "old")
     assert found["nll_token_matched"].notna().mean() > 0.99
     for measure, truth in (("log_ppl", 0.1), ("nll_token", 0.1), ("logprob_sum", -1.0)):
         low, high = ends(found[measure])
@@ -385,13 +387,13 @@ def test_contrasts_cover_their_truth() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("measure", likelihood.CONTRASTS)
+@pytest.mark.parametrize("measure", perplexity.CONTRASTS)
 def test_equal_texts_differ_no_more_often_than_the_level(measure: str) -> None:
     """1,000 studies, all the same texts: at most 5%, within two Monte-Carlo standard errors of 0.007."""
     rng = np.random.default_rng(13)
     level = rng.gamma(4, 0.1, (STUDIES, PROBLEMS))
     both = pd.concat([simulated(rng, text, level) for text in ("new", "old")])
-    low, high = ends(likelihood.differences(both, "base", "new", "old")[measure])
+    low, high = ends(perplexity.differences(both, "base", "new", "old")[measure])
     assert 0.02 < np.mean((low > 0) | (high < 0)) <= 0.05 + 2 * 0.007
 
 
@@ -406,13 +408,13 @@ def test_matching_removes_what_length_alone_does() -> None:
             simulated(rng, "old", level, drift=-0.03, spread=0.1),
         ]
     )
-    found = likelihood.differences(both, "base", "new", "old")
+    found = perplexity.differences(both, "base", "new", "old")
     low, _ = ends(found["nll_token"])
     assert np.mean(low > 0) > 0.95
     matched = found["nll_token_matched"].dropna()
     assert abs(matched.mean()) < 4 * matched.std() / math.sqrt(len(matched))
     enough = matched.groupby(level="benchmark").transform("size") >= 15
-    studies = [likelihood.interval(values) for _, values in matched[enough].groupby(level="benchmark")]
+    studies = [perplexity.interval(values) for _, values in matched[enough].groupby(level="benchmark")]
     found_ends = np.array(studies)
     outside = (found_ends[:, 1] > 0) | (found_ends[:, 2] < 0)
     assert len(studies) > 900 and np.mean(outside) <= 0.05 + 2 * 0.007
@@ -434,9 +436,9 @@ def inputs(files: Files) -> Inputs:
 
 
 def test_the_table_of_measures(inputs: Inputs) -> None:
-    rows = perplexity.rows(inputs)
+    rows = analyses_perplexity.rows(inputs)
     assert all(
-        list(row) == [*likelihood.KEYS, "measure", "estimate", "low", "high", "problems"] for row in rows
+        list(row) == [*perplexity.KEYS, "measure", "estimate", "low", "high", "problems"] for row in rows
     )
     problems = {(row["text"], row["subset"]): row["problems"] for row in rows}
     assert problems == {
@@ -447,7 +449,7 @@ def test_the_table_of_measures(inputs: Inputs) -> None:
     }
     assert len(rows) == 8 * 5
     for row in rows:
-        least, most = likelihood.MEASURES[row["measure"]]
+        least, most = perplexity.MEASURES[row["measure"]]
         assert least <= row["low"] <= row["estimate"] <= row["high"] <= most
     (gold,) = (
         row for row in rows if (row["text"], row["subset"], row["measure"]) == ("gold", "all", "logprob_sum")
@@ -456,7 +458,7 @@ def test_the_table_of_measures(inputs: Inputs) -> None:
     assert gold["low"] == pytest.approx(-5 - stats.t.ppf(0.975, 4) * math.sqrt(2.5 / 5))
     (wide,) = (
         row
-        for row in perplexity.rows(Inputs(files=inputs.files, level=0.99))
+        for row in analyses_perplexity.rows(Inputs(files=inputs.files, level=0.99))
         if {**row, "low": 0, "high": 0} == {**gold, "low": 0, "high": 0}
     )
     assert wide["low"] < gold["low"]
@@ -469,7 +471,7 @@ def test_the_table_of_contrasts(inputs: Inputs) -> None:
     found = {(row["text"], row["subset"], row["measure"]): row for row in rows}
     # The gold solutions are longer than all completions: nothing to match.
     subsets = {"grpo": ("all", "right", "wrong"), "gold": ("all", "right")}
-    measures = {"grpo": likelihood.CONTRASTS, "gold": likelihood.CONTRASTS[:3]}
+    measures = {"grpo": perplexity.CONTRASTS, "gold": perplexity.CONTRASTS[:3]}
     assert list(found) == [
         (text, subset, measure) for text in subsets for subset in subsets[text] for measure in measures[text]
     ]
@@ -477,7 +479,7 @@ def test_the_table_of_contrasts(inputs: Inputs) -> None:
     assert [found["gold", subset, "log_ppl"]["problems"] for subset in ("all", "right")] == [5, 4]
     means = {
         (row["text"], row["measure"]): row["estimate"]
-        for row in perplexity.rows(inputs)
+        for row in analyses_perplexity.rows(inputs)
         if row["subset"] == "all"
     }
     for measure in ("nll_token", "logprob_sum"):
@@ -486,7 +488,7 @@ def test_the_table_of_contrasts(inputs: Inputs) -> None:
 
 
 def test_the_same_inputs_give_the_same_bytes(inputs: Inputs, tmp_path: Path) -> None:
-    for analysis in (perplexity, perplexity_contrast):
+    for analysis in (analyses_perplexity, perplexity_contrast):
         for name in ("one", "two"):
-            reporting.write_csv(tmp_path / name, analysis.rows(inputs))
+            csv.write_csv(tmp_path / name, analysis.rows(inputs))
         assert (tmp_path / "one").read_bytes() == (tmp_path / "two").read_bytes()

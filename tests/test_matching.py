@@ -11,12 +11,15 @@ import pandas as pd
 import pytest
 import torch
 
-from anatomy import models, tables
-from anatomy.counting import count
-from anatomy.engine import Completion, Prompt, Sampling, TransformersEngine
 from anatomy.errors import AnatomyError
-from anatomy.matching import RANGE, TOLERANCE, match, mean_entropy
-from anatomy.verdicts import COUNTED
+from anatomy.grading.counts import count
+from anatomy.models import store
+from anatomy.models.decoding import Sampling
+from anatomy.sampling.engine import Completion, Prompt
+from anatomy.sampling.entropy_matching import RANGE, TOLERANCE, match, mean_entropy
+from anatomy.sampling.transformers_engine import TransformersEngine
+from anatomy.storage import parquet
+from anatomy.storage.verdicts import COUNTED
 
 PROMPTS = [Prompt(f"p{at}", "w " * (1 + at % 3)) for at in range(7)]
 ENTROPIES: dict[str, Callable[[float], float]] = {  # nats a token at a temperature, all increasing
@@ -88,10 +91,10 @@ def test_an_entropy_that_is_untold_is_refused(tmp_path: Path, entropy: list[floa
     row = {"condition": "plain", "n": 1, "answer": 0, "derivation": None, "chain": None, "lenient": None}
     row |= {**dict.fromkeys(COUNTED, 0), "tokens": 4, "temperature": 1.0}
     rows = [{**row, "problem": f"p{at}", "entropy": told} for at, told in enumerate(entropy)]
-    tables.write(tmp_path / "counts.parquet", "counts", rows)
+    parquet.write(tmp_path / "counts.parquet", "counts", rows)
     whole = pd.DataFrame({"entropy": [1.0], "tokens": [4]})
     with pytest.raises(AnatomyError, match="tells no entropies"):
-        mean_entropy([whole, tables.read(tmp_path / "counts.parquet", "counts")])
+        mean_entropy([whole, parquet.read(tmp_path / "counts.parquet", "counts")])
 
 
 # The search, with a known answer ------------------------------------------------------------------------
@@ -182,12 +185,12 @@ def test_the_search_from_greedy_decoding_ends() -> None:
 def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TransformersEngine]:
     """A random model, peaked enough that its entropy depends on the temperature."""
     folder = tmp_path_factory.mktemp("model")
-    tokenizer = models.word_tokenizer([f"w{at}" for at in range(20)])
+    tokenizer = store.word_tokenizer([f"w{at}" for at in range(20)])
     torch.manual_seed(3)
-    model = models.create(tokenizer, hidden=16, layers=1, heads=2, kv_heads=1, inner=24)
+    model = store.create(tokenizer, hidden=16, layers=1, heads=2, kv_heads=1, inner=24)
     with torch.no_grad():
         model.get_input_embeddings().weight.mul_(3)
-    models.save(model, tokenizer, folder)
+    store.save(model, tokenizer, folder)
     before = torch.get_num_threads()
     yield TransformersEngine(folder, threads=1)
     torch.set_num_threads(before)

@@ -14,17 +14,8 @@ from math_verify import parse, verify
 from test_benchmarks import COUNTS, problems
 
 from anatomy.errors import AnatomyError
-from anatomy.mathematics import (
-    MAX_ANSWER,
-    Judged,
-    compare,
-    extract,
-    extract_lenient,
-    judge,
-    last_boxed,
-    quick,
-    warm_up,
-)
+from anatomy.grading.math_extraction import MAX_ANSWER, extract, extract_lenient, last_boxed
+from anatomy.grading.math_verdict import Judged, compare, judge, quick, warm_up
 
 # Extraction ---------------------------------------------------------------------------------------------
 

@@ -12,9 +12,8 @@ import snakemake.api  # noqa: F401  (first, since its modules import each other)
 from snakemake.cli import parse_config
 from tiny import ROOT, copy_repository
 
-import workflow
-from anatomy import omitting
-from anatomy.study import validation
+import _snakemake
+from anatomy.study import validation, without_programs
 from anatomy.study.study import Study
 
 CONFIGS = ("config/embedded.yaml", "config/published.yaml", "tests/tiny/config.yaml")
@@ -37,7 +36,7 @@ def names(value: Any) -> Iterator[str]:
 @pytest.mark.parametrize("where", CONFIGS)
 def test_nothing_of_programs_is_left(where: str) -> None:
     whole = load(where)
-    left = omitting.programs(whole)
+    left = without_programs.programs(whole)
     programs = {name for name, row in whole.benchmarks.items() if row.grader == "program"}
     assert programs and not programs & set(left.benchmarks)
     gone = programs | (set(whole.runs) - set(left.runs)) | (set(whole.arms) - set(left.arms))
@@ -52,7 +51,7 @@ def test_nothing_of_programs_is_left(where: str) -> None:
 @pytest.mark.parametrize("where", CONFIGS)
 def test_everything_else_is_as_it_was(where: str) -> None:
     whole = load(where)
-    left = omitting.programs(whole)
+    left = without_programs.programs(whole)
     programs = {name for name, row in whole.benchmarks.items() if row.grader == "program"}
     mathematical = {name for name in whole.arms if any(one not in programs for one in whole.tests_of(name))}
     assert set(left.arms) == mathematical
@@ -71,7 +70,7 @@ def test_everything_else_is_as_it_was(where: str) -> None:
 def test_the_command_line_can_leave_them_out(said: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """As the README and the messages write it."""
     monkeypatch.chdir(ROOT)
-    read = workflow.load([], parse_config([f"programs={said}"])).globals["STUDY"]
+    read = _snakemake.load([], parse_config([f"programs={said}"])).globals["STUDY"]
     graders = {row.grader for row in read.benchmarks.values()}
     assert "world" in graders and ("program" in graders) == (said == "True")
 
@@ -80,7 +79,7 @@ def test_false_in_small_letters_is_refused_with_its_key(monkeypatch: pytest.Monk
     """To Snakemake only ``True`` and ``False`` are no texts after ``--config``."""
     monkeypatch.chdir(ROOT)
     with pytest.raises(SystemExit, match="programs: 'false' is not true or false"):
-        workflow.load([], parse_config(["programs=false"]))
+        _snakemake.load([], parse_config(["programs=false"]))
 
 
 @pytest.mark.slow

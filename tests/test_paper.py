@@ -18,12 +18,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pypdf import PdfReader
 
-from anatomy import reporting
-from anatomy.analysis import TARGETS
+from anatomy.analyses.inputs import TARGETS
 from anatomy.errors import AnatomyError
+from anatomy.reporting import numbers as reporting_numbers
+from anatomy.reporting.typst import typed_numbers
+from anatomy.storage import csv
 from anatomy.study import validation
 from anatomy.study.study import Study
-from anatomy.typesetting import typed_numbers
 
 ROOT = Path(__file__).resolve().parents[1]
 SOURCE = (ROOT / "paper/main.typ").read_text(encoding="utf-8")
@@ -371,12 +372,12 @@ def test_the_paper_of_a_finished_embedded_study(tmp_path: Path) -> None:
     ],
 )
 def test_rounding(value: float, rule: str, text: str) -> None:
-    assert reporting.shown(value, rule, 64) == text
+    assert reporting_numbers.shown(value, rule, 64) == text
 
 
 @given(st.floats(0, 1))
 def test_percent_is_within_half_a_digit(value: float) -> None:
-    assert abs(float(reporting.shown(value, "percent")) - 100 * value) <= 0.05 + 1e-9
+    assert abs(float(reporting_numbers.shown(value, "percent")) - 100 * value) <= 0.05 + 1e-9
 
 
 def test_numbers_know_their_cell(tmp_path: Path) -> None:
@@ -385,8 +386,8 @@ def test_numbers_know_their_cell(tmp_path: Path) -> None:
         {"arm": "base", "k": 1, "estimate": 0.25, "low": 0.2, "high": 0.3},
         {"arm": "base", "k": 2, "estimate": 0.4, "low": 0.3, "high": float("inf")},
     ]
-    reporting.write_csv(path, rows)
-    numbers = reporting.numbers("passk", path, SPEC)
+    csv.write_csv(path, rows)
+    numbers = reporting_numbers.numbers("passk", path, SPEC)
     assert numbers["passk/base/1/estimate"]["text"] == "25.0"
     assert numbers["passk/base/2/estimate"]["row"] == 1
     assert numbers["passk/base/1/estimate"]["interval_text"] == ["20.0", "30.0"]
@@ -397,9 +398,9 @@ def test_numbers_know_their_cell(tmp_path: Path) -> None:
 def test_an_interval_belongs_to_one_column(tmp_path: Path) -> None:
     path = tmp_path / "chains.csv"
     row = {"arm": "base", "k": 1, "ssr": 0.2, "ssr_low": 0.1, "ssr_high": 0.3, "accuracy": 0.5}
-    reporting.write_csv(path, [row | {"estimate": -0.3, "low": -0.4, "high": -0.2, "p": 0.01}])
+    csv.write_csv(path, [row | {"estimate": -0.3, "low": -0.4, "high": -0.2, "p": 0.01}])
     formats = {"ssr": "percent", "accuracy": "percent", "estimate": "points", "p": "p"}
-    numbers = reporting.numbers("chains", path, SPEC | {"numbers": formats})
+    numbers = reporting_numbers.numbers("chains", path, SPEC | {"numbers": formats})
     assert numbers["chains/base/1/ssr"]["interval"] == [0.1, 0.3]
     assert numbers["chains/base/1/estimate"]["interval"] == [-0.4, -0.2]
     assert (
@@ -409,13 +410,13 @@ def test_an_interval_belongs_to_one_column(tmp_path: Path) -> None:
 
 def test_keys_that_do_not_tell_rows_apart_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "passk.csv"
-    reporting.write_csv(path, [{"arm": "base", "k": 1, "estimate": 0.25}] * 2)
+    csv.write_csv(path, [{"arm": "base", "k": 1, "estimate": 0.25}] * 2)
     with pytest.raises(AnatomyError, match="do not tell it from another row"):
-        reporting.numbers("passk", path, SPEC)
+        reporting_numbers.numbers("passk", path, SPEC)
 
 
 def test_a_table_without_a_column_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "passk.csv"
-    reporting.write_csv(path, [{"arm": "base", "k": 1}])
+    csv.write_csv(path, [{"arm": "base", "k": 1}])
     with pytest.raises(AnatomyError, match=r"passk\.csv: column estimate is missing"):
-        reporting.numbers("passk", path, SPEC)
+        reporting_numbers.numbers("passk", path, SPEC)

@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 from scipy import stats
 from scipy.special import beta as beta_function
 
-from anatomy import passk
-from anatomy.passk import Counts, Curves
+from anatomy.statistics import accuracy_bins, bootstrap, crossover, pass_at_k
+from anatomy.statistics.bootstrap import Curves
+from anatomy.statistics.pass_at_k import Counts
 
 CURVES = Path(__file__).resolve().parents[1] / ".." / "shared" / "reference" / "yue2025_curves.csv"
 
@@ -41,7 +42,9 @@ def exact(n: int, c: int, k: int) -> Fraction:
 @pytest.mark.parametrize("n", range(1, 10))
 def test_pass_at_k_is_the_share_of_subsets_with_a_success(n: int) -> None:
     for c, k in itertools.product(range(n + 1), range(1, n + 1)):
-        assert float(passk.pass_at_k(n, c, k)) == pytest.approx(float(enumerated(n, c, k)), rel=1e-12, abs=0)
+        assert float(pass_at_k.pass_at_k(n, c, k)) == pytest.approx(
+            float(enumerated(n, c, k)), rel=1e-12, abs=0
+        )
 
 
 @st.composite
@@ -53,14 +56,14 @@ def cases(draw: st.DrawFn, most: int) -> tuple[int, int, int]:
 @settings(max_examples=60, deadline=None)
 @given(cases(2000))
 def test_pass_at_k_is_exact(case: tuple[int, int, int]) -> None:
-    assert float(passk.pass_at_k(*case)) == pytest.approx(float(exact(*case)), rel=1e-9, abs=0)
+    assert float(pass_at_k.pass_at_k(*case)) == pytest.approx(float(exact(*case)), rel=1e-9, abs=0)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("n", [1024, 10_000, 100_000])
 def test_pass_at_k_is_exact_for_many_completions(n: int) -> None:
     for c, k in itertools.product((1, 2, 7, n // 50, n // 3), (1, 2, 3, 16, 256, n // 2, n - 1, n)):
-        assert float(passk.pass_at_k(n, c, k)) == pytest.approx(float(exact(n, c, k)), rel=1e-9, abs=0), (
+        assert float(pass_at_k.pass_at_k(n, c, k)) == pytest.approx(float(exact(n, c, k)), rel=1e-9, abs=0), (
             c,
             k,
         )
@@ -68,7 +71,7 @@ def test_pass_at_k_is_exact_for_many_completions(n: int) -> None:
 
 def test_pass_at_k_never_overflows() -> None:
     c = np.arange(0, 100_001, 977)[:, None]
-    found = passk.pass_at_k(100_000, c, np.array([1, 2, 1000, 50_000, 100_000]))
+    found = pass_at_k.pass_at_k(100_000, c, np.array([1, 2, 1000, 50_000, 100_000]))
     assert np.isfinite(found).all() and (found >= 0).all() and (found <= 1).all()
     assert (found[0] == 0).all() and (found[1:, -1] == 1).all()
 
@@ -77,18 +80,18 @@ def test_pass_at_k_never_overflows() -> None:
 @given(st.integers(2, 400), st.data())
 def test_monotone_and_concave_in_k(n: int, data: st.DataObject) -> None:
     c = data.draw(st.integers(0, n))
-    curve = passk.pass_at_k(n, c, np.arange(1, n + 1))
+    curve = pass_at_k.pass_at_k(n, c, np.arange(1, n + 1))
     rises = np.diff(curve)
     assert (rises >= -1e-13).all()
     assert (np.diff(rises) <= 1e-12).all()
-    more = passk.pass_at_k(n, min(c + 1, n), np.arange(1, n + 1))
+    more = pass_at_k.pass_at_k(n, min(c + 1, n), np.arange(1, n + 1))
     assert (more >= curve - 1e-13).all()
 
 
 @pytest.mark.slow
 @given(st.lists(st.integers(0, 37), min_size=1, max_size=20))
 def test_pass_at_1_is_mean_accuracy(c: list[int]) -> None:
-    assert float(passk.pass_at_k(37, c, 1).mean()) == pytest.approx(sum(c) / (37 * len(c)), abs=1e-15)
+    assert float(pass_at_k.pass_at_k(37, c, 1).mean()) == pytest.approx(sum(c) / (37 * len(c)), abs=1e-15)
 
 
 @pytest.mark.parametrize(
@@ -96,15 +99,15 @@ def test_pass_at_1_is_mean_accuracy(c: list[int]) -> None:
 )
 def test_impossible_counts_are_refused(n: int, c: int, k: int) -> None:
     with pytest.raises(ValueError, match="pass@k needs"):
-        passk.pass_at_k(n, c, k)
+        pass_at_k.pass_at_k(n, c, k)
 
 
 def test_ks() -> None:
-    assert passk.ks(128) == [1, 2, 4, 8, 16, 32, 64]
-    assert passk.ks(128, half=False) == [1, 2, 4, 8, 16, 32, 64, 128]
-    assert passk.ks(100) == [1, 2, 4, 8, 16, 32]
-    assert passk.ks(127) == [1, 2, 4, 8, 16, 32]
-    assert passk.ks(2) == passk.ks(3) == passk.ks(1) == [1]
+    assert pass_at_k.ks(128) == [1, 2, 4, 8, 16, 32, 64]
+    assert pass_at_k.ks(128, half=False) == [1, 2, 4, 8, 16, 32, 64, 128]
+    assert pass_at_k.ks(100) == [1, 2, 4, 8, 16, 32]
+    assert pass_at_k.ks(127) == [1, 2, 4, 8, 16, 32]
+    assert pass_at_k.ks(2) == pass_at_k.ks(3) == pass_at_k.ks(1) == [1]
 
 
 def test_counts_must_fit() -> None:
@@ -168,7 +171,7 @@ def test_published_ends_are_whole_problems() -> None:
         error = max(0.02, 0.51e-4 * problems)
         assert abs(curve[n] * problems - solved) <= error, (figure, panel, series)
         assert SOLVED.get((panel, series), solved) == solved
-        found = passk.pass_at_k(n, [1] * solved + [0] * (problems - solved), n).mean()
+        found = pass_at_k.pass_at_k(n, [1] * solved + [0] * (problems - solved), n).mean()
         assert found == pytest.approx(curve[n], abs=error / problems)
         checked += 1
     assert checked == 2 * (16 + 8 + 4)
@@ -181,8 +184,8 @@ def test_published_curves_near_their_ends_follow_from_the_rarely_solved(panel: s
     for k in (k for k in curve if n * 0.7 < k <= n):
         # Problems solved four times or more: solved for sure at the least, c = 4 at the most unlikely.
         c = [c for c, problems in enumerate(rare) for _ in range(problems)]
-        high = passk.pass_at_k(n, c + [n] * (30 - len(c)), k).mean()
-        low = passk.pass_at_k(n, c + [4] * (30 - len(c)), k).mean()
+        high = pass_at_k.pass_at_k(n, c + [n] * (30 - len(c)), k).mean()
+        low = pass_at_k.pass_at_k(n, c + [4] * (30 - len(c)), k).mean()
         assert low - 3e-4 <= curve[k] <= high + 3e-4
 
 
@@ -197,7 +200,7 @@ def drawn_counts(seed: int, problems: int = 50, n: int = 64) -> Counts:
 
 
 def boot(arms: dict[str, list[Counts]], seed: int = 0, draws: int = 200, ks: list[int] = KS) -> Curves:
-    return passk.bootstrap(arms, ks, np.random.default_rng(seed), draws)
+    return bootstrap.bootstrap(arms, ks, np.random.default_rng(seed), draws)
 
 
 def test_the_same_seed_gives_the_same_draws() -> None:
@@ -213,7 +216,7 @@ def test_estimates_are_the_mean_over_problems() -> None:
     a, b = drawn_counts(1), drawn_counts(2)
     curves = boot({"a": [a], "b": [b]})
     for at, k in enumerate(KS):
-        mean = {name: passk.pass_at_k(arm.n, arm.c, k).mean() for name, arm in (("a", a), ("b", b))}
+        mean = {name: pass_at_k.pass_at_k(arm.n, arm.c, k).mean() for name, arm in (("a", a), ("b", b))}
         assert curves.estimate("a")[at] == pytest.approx(mean["a"], abs=1e-12)
         assert curves.estimate("a", "b")[at] == pytest.approx(mean["a"] - mean["b"], abs=1e-12)
 
@@ -276,11 +279,11 @@ def test_unpaired_arms_and_too_large_k_are_refused() -> None:
 
 
 def test_tails_widen_towards_a_t_interval() -> None:
-    low, high = passk.tails(10)
+    low, high = bootstrap.tails(10)
     expected = stats.norm.cdf(stats.t.ppf(0.025, 9) * np.sqrt(10 / 9))
     assert low == pytest.approx(expected) and high == pytest.approx(1 - expected)
-    assert passk.tails(10_000)[0] == pytest.approx(0.025, abs=1e-4)
-    assert passk.tails(10, 0.8)[0] > low
+    assert bootstrap.tails(10_000)[0] == pytest.approx(0.025, abs=1e-4)
+    assert bootstrap.tails(10, 0.8)[0] > low
 
 
 REPLICATIONS, N = 500, 64
@@ -307,7 +310,7 @@ def test_intervals_cover_the_truth(problems: int) -> None:
     targets = {("a", None): truth(A), ("b", None): truth(B), ("b", "a"): truth(B) - truth(A)}
     covered = {contrast: np.zeros(len(KS)) for contrast in targets}
     for one, two in zip(a, b, strict=True):
-        curves = passk.bootstrap({"a": [counts(N, one)], "b": [counts(N, two)]}, KS, rng, draws=300)
+        curves = bootstrap.bootstrap({"a": [counts(N, one)], "b": [counts(N, two)]}, KS, rng, draws=300)
         for (arm, base), target in targets.items():
             low, high = curves.interval(arm, base)
             covered[arm, base] += (low <= target) & (target <= high)
@@ -327,7 +330,7 @@ def test_a_band_is_the_largest_studentised_deviation_by_hand() -> None:
     values = np.array([[0.0, 0.0], [1.0, 0.2]])
     # Draws of (1, 1), and of (1/4, 3/4): the mean moves by half a standard error of 1/2 ...
     weights = np.array([[0.5, 0.5], [0.25, 0.75]])
-    low, high = passk.simultaneous(values, weights, level=1.0)
+    low, high = bootstrap.simultaneous(values, weights, level=1.0)
     # ... which within that draw is sqrt(3/16): 1/4 divided by sqrt(3)/4, times the data's 1/2 and 1/10.
     width = np.array([0.5, 0.1]) / math.sqrt(3)
     assert low == pytest.approx(values.mean(axis=0) - width) and high == pytest.approx(
@@ -337,7 +340,7 @@ def test_a_band_is_the_largest_studentised_deviation_by_hand() -> None:
 
 def test_a_draw_without_spread_counts_as_a_fifth() -> None:
     values = np.array([[0.0], [1.0]])
-    low, high = passk.simultaneous(values, np.array([[1.0, 0.0]]), level=1.0)
+    low, high = bootstrap.simultaneous(values, np.array([[1.0, 0.0]]), level=1.0)
     assert (low[0], high[0]) == pytest.approx((0.5 - 2.5, 0.5 + 2.5))  # 1/2 is 5 fifths of the spread 1/2
 
 
@@ -346,10 +349,10 @@ def test_a_k_without_differences_has_no_width_and_leaves_the_others_alone() -> N
     values = rng.random((40, 3))
     values[:, 1] = 0.1 + 0.2
     weights = uniform_draws(rng, 40)
-    band = passk.simultaneous(values, weights)
+    band = bootstrap.simultaneous(values, weights)
     assert band[:, 1] == pytest.approx(0.3)
-    assert band[:, [0, 2]] == pytest.approx(passk.simultaneous(values[:, [0, 2]], weights))
-    assert (passk.simultaneous(values[:, [1, 1]], weights) == values[0, 1]).all()
+    assert band[:, [0, 2]] == pytest.approx(bootstrap.simultaneous(values[:, [0, 2]], weights))
+    assert (bootstrap.simultaneous(values[:, [1, 1]], weights) == values[0, 1]).all()
 
 
 def test_bands_are_wider_than_intervals_and_within_the_possible_range() -> None:
@@ -365,7 +368,7 @@ def test_bands_are_wider_than_intervals_and_within_the_possible_range() -> None:
 
 def test_one_k_has_a_narrower_band_than_many() -> None:
     curves = boot({"a": [drawn_counts(1)]}, draws=1000)
-    alone = passk.simultaneous(curves.values["a"][:, :1], curves.weights)
+    alone = bootstrap.simultaneous(curves.values["a"][:, :1], curves.weights)
     assert (np.diff(alone, axis=0) < np.diff(curves.band("a"), axis=0)[:, :1]).all()
 
 
@@ -382,13 +385,13 @@ def test_bands_cover_the_truth_at_every_k(
     common = rng.standard_normal((replications, problems))
     other = 0.7 * common + math.sqrt(1 - 0.49) * rng.standard_normal((replications, problems))
     p, q = (stats.beta.ppf(stats.norm.cdf(z), *shape) for z, shape in ((common, first), (other, second)))
-    table = passk.pass_at_k(N, np.arange(N + 1)[:, None], np.asarray(KS))
+    table = pass_at_k.pass_at_k(N, np.arange(N + 1)[:, None], np.asarray(KS))
     a, b = table[rng.binomial(N, p)], table[rng.binomial(N, q)]
     draws = uniform_draws(rng, problems)
     for values, target in ((a, truth(first)), (b - a, truth(second) - truth(first))):
         covered = 0
         for one in values:
-            low, high = passk.simultaneous(one, draws)
+            low, high = bootstrap.simultaneous(one, draws)
             covered += bool(((low <= target) & (target <= high)).all())
         assert 0.92 - 0.011 <= covered / replications <= 0.98 + 0.011
 
@@ -412,11 +415,11 @@ def test_bands_cover_the_truth_at_every_k(
     ],
 )
 def test_crossover(difference: list[float], expected: float) -> None:
-    assert passk.crossover([1, 2, 4, 8], difference) == pytest.approx(expected)
+    assert crossover.crossover([1, 2, 4, 8], difference) == pytest.approx(expected)
 
 
 def test_level_curves_have_no_crossover() -> None:
-    assert math.isnan(passk.crossover([1, 2, 4, 8], [0, 0, 0, 0]))
+    assert math.isnan(crossover.crossover([1, 2, 4, 8], [0, 0, 0, 0]))
 
 
 def hand_made(noise: list[float]) -> Curves:
@@ -428,7 +431,7 @@ def hand_made(noise: list[float]) -> Curves:
 
 
 def test_crossover_interval() -> None:
-    estimate, low, high = passk.crossover_interval(
+    estimate, low, high = crossover.crossover_interval(
         hand_made(list(np.linspace(-0.05, 0.05, 101))), "arm", "base"
     )
     assert estimate == pytest.approx(2)
@@ -439,14 +442,14 @@ def test_crossover_interval() -> None:
 
 def test_crossover_interval_without_an_end() -> None:
     shifts = [-0.2] * 10 + [0.0] * 80 + [0.2] * 10
-    assert passk.crossover_interval(hand_made(shifts), "arm", "base") == (pytest.approx(2), 0.0, math.inf)
+    assert crossover.crossover_interval(hand_made(shifts), "arm", "base") == (pytest.approx(2), 0.0, math.inf)
 
 
 def test_crossover_of_sampled_arms() -> None:
     base = counts(64, [3] * 60 + [64] * 40)  # solves everything, in time
     arm = counts(64, [0] * 20 + [40] * 40 + [64] * 40)  # solves fewer problems, sooner
     curves = boot({"arm": [arm], "base": [base]})
-    estimate, low, high = passk.crossover_interval(curves, "arm", "base")
+    estimate, low, high = crossover.crossover_interval(curves, "arm", "base")
     assert 1 < low < estimate < high < 64
     gap = dict(zip(KS, curves.estimate("arm", "base"), strict=True))
     assert all((gap[k] > 0) == (k < estimate) for k in KS)
@@ -475,9 +478,9 @@ def test_crossover_of_sampled_arms() -> None:
     ],
 )
 def test_accuracy_bins(c: int, n: int, expected: str) -> None:
-    found = passk.accuracy_histogram(counts(n, [c]))
-    assert len(passk.BINS) == len(found) == 12
-    assert passk.BINS[int(found.argmax())] == expected and found.sum() == 1
+    found = accuracy_bins.accuracy_histogram(counts(n, [c]))
+    assert len(accuracy_bins.BINS) == len(found) == 12
+    assert accuracy_bins.BINS[int(found.argmax())] == expected and found.sum() == 1
 
 
 @given(st.lists(st.integers(0, 40), min_size=1, max_size=60))
@@ -486,13 +489,13 @@ def test_every_problem_falls_into_the_bin_of_its_fraction(c: list[int]) -> None:
     for share in (Fraction(value, 40) for value in c):
         index = 0 if share == 0 else 11 if share == 1 else math.ceil(share * 10)
         expected[index] += 1
-    assert passk.accuracy_histogram(counts(40, c)).tolist() == expected
+    assert accuracy_bins.accuracy_histogram(counts(40, c)).tolist() == expected
 
 
 def test_bins_of_problems_add_up_to_the_histogram() -> None:
-    inside = passk.in_bins(drawn_counts(1))
+    inside = accuracy_bins.in_bins(drawn_counts(1))
     assert inside.shape == (50, 12) and (inside.sum(axis=1) == 1).all()
-    assert inside.sum(axis=0).tolist() == passk.accuracy_histogram(drawn_counts(1)).tolist()
+    assert inside.sum(axis=0).tolist() == accuracy_bins.accuracy_histogram(drawn_counts(1)).tolist()
 
 
 # Cover@tau ----------------------------------------------------------------------------------------------
@@ -500,7 +503,7 @@ def test_bins_of_problems_add_up_to_the_histogram() -> None:
 
 def test_cover_at_tau_by_hand() -> None:
     found = counts(10, [0, 1, 3, 7, 10])
-    assert passk.reached(found, [0.01, 0.1, 0.3, 0.31, 0.7, 1.0]).mean(axis=0).tolist() == [
+    assert accuracy_bins.reached(found, [0.01, 0.1, 0.3, 0.31, 0.7, 1.0]).mean(axis=0).tolist() == [
         0.8,
         0.8,
         0.6,
@@ -510,7 +513,7 @@ def test_cover_at_tau_by_hand() -> None:
     ]
     # 3 of 10 reaches 0.3, and 2 of 20 does not.
     mixed = Counts(np.array([10, 20]), np.array([3, 2]))
-    assert passk.reached(mixed, [0.1, 0.3]).tolist() == [[True, True], [True, False]]
+    assert accuracy_bins.reached(mixed, [0.1, 0.3]).tolist() == [[True, True], [True, False]]
 
 
 @pytest.mark.parametrize("n", [1, 7, 64, 100, 128, 1000, 100_000])
@@ -518,14 +521,14 @@ def test_a_share_of_exactly_tau_reaches_it(n: int) -> None:
     for percent in range(1, 101):
         needed = math.ceil(Fraction(percent, 100) * n)
         found = counts(n, [needed - 1, needed])
-        assert passk.reached(found, [percent / 100]).tolist() == [[False], [True]], percent
+        assert accuracy_bins.reached(found, [percent / 100]).tolist() == [[False], [True]], percent
 
 
 def test_pass_at_k_is_an_average_of_cover_at_tau() -> None:
     """1 - (1 - p)^k is the integral of Cover@tau with the density k (1 - tau)^(k - 1)."""
     found = drawn_counts(3)
     taus = np.arange(1, N + 1) / N
-    cover = passk.reached(found, taus.tolist()).mean(axis=0)
+    cover = accuracy_bins.reached(found, taus.tolist()).mean(axis=0)
     for k in (1, 4, 16):
         weight = (1 - taus + 1 / N) ** k - (1 - taus) ** k
         assert cover @ weight == pytest.approx((1 - (1 - found.c / N) ** k).mean())
@@ -534,12 +537,14 @@ def test_pass_at_k_is_an_average_of_cover_at_tau() -> None:
 @pytest.mark.parametrize("tau", [0.0, -0.1, 1.01])
 def test_impossible_taus_are_refused(tau: float) -> None:
     with pytest.raises(ValueError, match="0 < tau <= 1"):
-        passk.reached(counts(8, [1]), [tau])
+        accuracy_bins.reached(counts(8, [1]), [tau])
 
 
 def test_an_arms_draws_do_not_depend_on_the_other_arms() -> None:
-    counts = {name: passk.Counts(np.full(20, 16), np.arange(20) % (at + 3)) for at, name in enumerate("abc")}
-    few = passk.bootstrap({"b": [counts["b"]]}, [1, 8], np.random.default_rng(0), 200)
-    many = passk.bootstrap({n: [c] for n, c in counts.items()}, [1, 8], np.random.default_rng(0), 200)
+    counts = {
+        name: pass_at_k.Counts(np.full(20, 16), np.arange(20) % (at + 3)) for at, name in enumerate("abc")
+    }
+    few = bootstrap.bootstrap({"b": [counts["b"]]}, [1, 8], np.random.default_rng(0), 200)
+    many = bootstrap.bootstrap({n: [c] for n, c in counts.items()}, [1, 8], np.random.default_rng(0), 200)
     assert np.array_equal(few.draws("b"), many.draws("b"))
     assert not np.array_equal(few.draws("b"), many.draws("a"))

@@ -18,9 +18,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from test_workflow import command, copy_repository
 
-from anatomy import estimating, planning, reporting
 from anatomy.errors import AnatomyError
-from anatomy.planning import Cost, Estimates, Job, Record
+from anatomy.planning import plan, report, sizing, work
+from anatomy.planning.plan import Cost, Estimates, Job, Record
+from anatomy.storage.csv import write_csv
 from anatomy.study import rows as sheet_rows
 from anatomy.study import sheets, validation
 from anatomy.study.study import Study
@@ -143,7 +144,7 @@ def small(study: Study) -> Study:
 
 
 def hours(study: Study, rule: str, **wildcards: str) -> float:
-    found, basis = Estimates(study).hours(rule, planning.work(study, rule, wildcards))
+    found, basis = Estimates(study).hours(rule, work.work(study, rule, wildcards))
     assert found is not None and basis == "statements"
     return found
 
@@ -155,9 +156,9 @@ ARM = {"arm": "five", "seed": "0", "benchmark": "test"}
 
 
 def test_a_throughput_is_that_of_the_next_larger_model(study: Study) -> None:
-    assert planning.throughput(study, "sample", 8).tokens_per_second == 1000
-    assert planning.throughput(study, "sample", 8.1).tokens_per_second == 100
-    assert planning.throughput(study, "sample", 8, "small").tokens_per_second == 500
+    assert sizing.throughput(study, "sample", 8).tokens_per_second == 1000
+    assert sizing.throughput(study, "sample", 8.1).tokens_per_second == 100
+    assert sizing.throughput(study, "sample", 8, "small").tokens_per_second == 500
 
 
 def test_a_missing_throughput_is_named(study: Study) -> None:
@@ -165,58 +166,58 @@ def test_a_missing_throughput_is_named(study: Study) -> None:
         with pytest.raises(
             AnatomyError, match=rf"made.tsv: no row for gpu '{gpu}', task '{task}'.*big, small"
         ):
-            planning.throughput(study, task, size, gpu)
+            sizing.throughput(study, task, size, gpu)
 
 
 def test_sampling(study: Study) -> None:
     # 100 problems x 40 x 500 tokens at 1,000 a second: 2,000 s, two shards of half an hour at most.
-    assert planning.shards(study, "five", "test") == 2
-    start = planning.SECONDS["sample"] + 10 / planning.LOADING  # 10 GB of weights
+    assert sizing.shards(study, "five", "test") == 2
+    start = work.SECONDS["sample"] + 10 / work.LOADING  # 10 GB of weights
     assert hours(study, "sample", **ARM, shard="000") == pytest.approx((start + 1000) / 3600)
     # 100 x 10 x 2,000 tokens at 100 a second on each of two GPUs: 10,000 s.
     long = {"arm": "long", "seed": "0", "benchmark": "test"}
-    assert planning.shards(study, "long", "test") == 6
-    start = planning.SECONDS["sample"] + 60 / planning.LOADING
+    assert sizing.shards(study, "long", "test") == 6
+    start = work.SECONDS["sample"] + 60 / work.LOADING
     assert hours(study, "sample", **long, shard="003") == pytest.approx((start + 10_000 / 6) / 3600)
-    assert planning.shard_minutes(study, "long", "test") == 60 + math.ceil(2 * (start + 10_000 / 6) / 60)
+    assert work.shard_minutes(study, "long", "test") == 60 + math.ceil(2 * (start + 10_000 / 6) / 60)
 
 
 def test_the_other_jobs_that_sample(study: Study) -> None:
     def tokens(rule: str, **more: str) -> float:
-        return planning.work(study, rule, {**ARM, **more}).amounts["sample"]
+        return work.work(study, rule, {**ARM, **more}).amounts["sample"]
 
-    assert tokens("probe") == 100 * (1 + planning.LINKS) * 2 * 500
-    assert tokens("resample", other="long", other_seed="0") == 100 * planning.DISAGREEING * 64 * 500
-    assert tokens("match") == planning.TRIALS * 100 * 4 * 500
+    assert tokens("probe") == 100 * (1 + work.LINKS) * 2 * 500
+    assert tokens("resample", other="long", other_seed="0") == 100 * work.DISAGREEING * 64 * 500
+    assert tokens("match") == work.TRIALS * 100 * 4 * 500
 
 
 def test_scoring(study: Study) -> None:
     names = {"scorer": "long", "seed": "0", "text_seed": "0", "benchmark": "test"}
-    scored = planning.work(study, "score", {**names, "text": "five"})
-    assert scored.amounts == {"score": 100 * 5 * (planning.PROMPT_TOKENS + 500)}
+    scored = work.work(study, "score", {**names, "text": "five"})
+    assert scored.amounts == {"score": 100 * 5 * (work.PROMPT_TOKENS + 500)}
     assert (scored.billions, scored.gpus) == (30, 2)
-    gold = planning.work(study, "score", {**names, "text": "gold"})
-    assert gold.amounts == {"score": 100 * (planning.PROMPT_TOKENS + planning.SOLUTION_TOKENS)}
+    gold = work.work(study, "score", {**names, "text": "gold"})
+    assert gold.amounts == {"score": 100 * (work.PROMPT_TOKENS + work.SOLUTION_TOKENS)}
 
 
 def test_training(study: Study) -> None:
     # 10 rounds of 40 completions of 150 tokens; a third begins at a step that is a multiple of kl_every.
-    text = 10 * 40 * (planning.PROMPT_TOKENS + 150)
+    text = 10 * 40 * (work.PROMPT_TOKENS + 150)
     plain = {"sample": 10 * 40 * 150, "train": text, "score": pytest.approx(text / 3)}
-    assert planning.training_work(study, "grpo") == plain
-    assert planning.training_work(study, "kl") == {**plain, "score": pytest.approx(text * (2 + 1 / 3))}
+    assert work.training_work(study, "grpo") == plain
+    assert work.training_work(study, "kl") == {**plain, "score": pytest.approx(text * (2 + 1 / 3))}
     critic = {"train": 2 * text, "score": pytest.approx(text * (1 + 1 / 3))}
-    assert planning.training_work(study, "ppo") == {**plain, **critic}
-    assert planning.training_work(study, "remax") == {**plain, "sample": 10 * 50 * 150}
-    drawn = 1 + planning.DULL + planning.DULL**2
-    assert planning.training_work(study, "dapo") == {**plain, "sample": pytest.approx(10 * 40 * drawn * 150)}
-    assert planning.training_work(study, "unsaid")["sample"] == 10 * 40 * 1000
-    learned = 20 * 8 * (planning.PROMPT_TOKENS + planning.SOLUTION_TOKENS)
-    assert planning.training_work(study, "sft") == {"train": learned}
+    assert work.training_work(study, "ppo") == {**plain, **critic}
+    assert work.training_work(study, "remax") == {**plain, "sample": 10 * 50 * 150}
+    drawn = 1 + work.DULL + work.DULL**2
+    assert work.training_work(study, "dapo") == {**plain, "sample": pytest.approx(10 * 40 * drawn * 150)}
+    assert work.training_work(study, "unsaid")["sample"] == 10 * 40 * 1000
+    learned = 20 * 8 * (work.PROMPT_TOKENS + work.SOLUTION_TOKENS)
+    assert work.training_work(study, "sft") == {"train": learned}
     seconds = (10 * 40 * 150 / 1000 + text / 200 + text / 3 / 4000) / 8  # on 2 x 4 GPUs
-    start = planning.SECONDS["train"] + 10 / planning.LOADING
+    start = work.SECONDS["train"] + 10 / work.LOADING
     assert hours(study, "train", run="grpo", seed="0") == pytest.approx((start + seconds) / 3600)
-    assert planning.training_minutes(study, "grpo") == 60 + math.ceil(2 * (start + seconds) / 60)
+    assert work.training_minutes(study, "grpo") == 60 + math.ceil(2 * (start + seconds) / 60)
 
 
 def test_a_day_is_the_longest_time_limit_of_a_training(study: Study) -> None:
@@ -224,30 +225,28 @@ def test_a_day_is_the_longest_time_limit_of_a_training(study: Study) -> None:
         study, throughputs=[row.model_copy(update={"tokens_per_second": 0.1}) for row in study.throughputs]
     )
     assert hours(slow, "train", run="grpo", seed="0") > 24
-    assert planning.training_minutes(slow, "grpo") == 24 * 60
-    assert planning.training_minutes(small(study), "grpo") == 2 * planning.SMALL_MINUTES
+    assert work.training_minutes(slow, "grpo") == 24 * 60
+    assert work.training_minutes(small(study), "grpo") == 2 * sizing.SMALL_MINUTES
 
 
 def test_grading_and_counting_go_by_completions(study: Study) -> None:
-    rates = planning.RATES
-    one = hours(study, "grade", **ARM, piece="shard-001") * 3600 - planning.SECONDS["grade"]
+    rates = work.RATES
+    one = hours(study, "grade", **ARM, piece="shard-001") * 3600 - work.SECONDS["grade"]
     assert one == pytest.approx(2000 / rates["grade"])
-    probes = hours(study, "grade", **ARM, piece="probes") * 3600 - planning.SECONDS["grade"]
+    probes = hours(study, "grade", **ARM, piece="probes") * 3600 - work.SECONDS["grade"]
     assert probes == pytest.approx(1000 / rates["grade"])
-    assert planning.work(study, "count", ARM).amounts == {"count": 4000}
-    assert planning.work(study, "recount", {**ARM, "other": "long"}).amounts == {"count": 320}
+    assert work.work(study, "count", ARM).amounts == {"count": 4000}
+    assert work.work(study, "recount", {**ARM, "other": "long"}).amounts == {"count": 320}
 
 
 def test_disk_and_downloads(study: Study) -> None:
-    found = planning.work(study, "download", {"model": "thirty", "seed": "0"})
+    found = work.work(study, "download", {"model": "thirty", "seed": "0"})
     assert (found.amounts, found.disk) == ({"download": 60e9}, 60)
-    run = planning.work(study, "train", {"run": "grpo", "seed": "0"})
+    run = work.work(study, "train", {"run": "grpo", "seed": "0"})
     assert (run.disk, run.scratch) == (3 * 10, 2 * 60)  # steps 5, 10 and 20; two checkpoints
-    assert (
-        planning.work(study, "train", {"run": "dapo", "seed": "0"}).disk == 2 * 10
-    )  # step 20, and at tokens
-    shard = planning.work(study, "sample", ARM)
-    one = planning.BYTES["completion"] + 500 * planning.BYTES["token"]
+    assert work.work(study, "train", {"run": "dapo", "seed": "0"}).disk == 2 * 10  # step 20, and at tokens
+    shard = work.work(study, "sample", ARM)
+    one = work.BYTES["completion"] + 500 * work.BYTES["token"]
     assert shard.disk == pytest.approx(2000 * one / 1e9)
 
 
@@ -255,7 +254,7 @@ def test_disk_and_downloads(study: Study) -> None:
 
 
 def test_records_beat_statements(study: Study) -> None:
-    grade = planning.work(study, "grade", {**ARM, "piece": "probes"})
+    grade = work.work(study, "grade", {**ARM, "piece": "probes"})
     stated, _ = Estimates(study).hours("grade", grade)
     other = {**ARM, "piece": "shard-000"}
     real = 3 * hours(study, "grade", **other) * 3600
@@ -268,11 +267,11 @@ def test_records_of_a_rule_count_together_and_for_that_rule_alone(study: Study) 
     stated = hours(study, "sample", **job)
     records = [Record("sample", job, stated * 3600 * factor) for factor in (1, 2, 3)]
     estimates = Estimates(study, records=records)
-    assert estimates.hours("sample", planning.work(study, "sample", job)) == (
+    assert estimates.hours("sample", work.work(study, "sample", job)) == (
         pytest.approx(2 * stated),
         "records",
     )
-    assert estimates.hours("probe", planning.work(study, "probe", ARM))[1] == "statements"
+    assert estimates.hours("probe", work.work(study, "probe", ARM))[1] == "statements"
 
 
 def test_records_say_nothing_of_another_gpu(study: Study) -> None:
@@ -280,35 +279,35 @@ def test_records_say_nothing_of_another_gpu(study: Study) -> None:
     job, verdicts = {**ARM, "shard": "000"}, {**ARM, "piece": "shard-000"}
     records = [Record("sample", job, 1.0), Record("grade", verdicts, 1.0)]
     estimates = Estimates(study, other, records)
-    start = planning.SECONDS["sample"] + 10 / planning.LOADING
-    sampled = estimates.hours("sample", planning.work(study, "sample", job))
+    start = work.SECONDS["sample"] + 10 / work.LOADING
+    sampled = estimates.hours("sample", work.work(study, "sample", job))
     assert sampled == (pytest.approx((start + 2000) / 3600), "statements")
-    graded = estimates.hours("grade", planning.work(study, "grade", verdicts))
+    graded = estimates.hours("grade", work.work(study, "grade", verdicts))
     assert graded == (pytest.approx(1 / 3600), "records")
 
 
 def test_small_models_are_known_by_records_alone(study: Study) -> None:
     tiny = small(study)
-    job = planning.work(tiny, "sample", ARM)
+    job = work.work(tiny, "sample", ARM)
     assert Estimates(tiny).hours("sample", job) == (None, "unknown")
     half = {**ARM, "arm": "trained"}  # as many completions
     long = {**ARM, "arm": "long"}  # 10 x 2,000 tokens a problem against 40 x 500
     estimates = Estimates(tiny, records=[Record("sample", half, 100.0), Record("probe", ARM, 7.0)])
     assert estimates.hours("sample", job) == (pytest.approx(100 / 3600), "records")
-    assert estimates.hours("sample", planning.work(tiny, "sample", long))[0] == pytest.approx(100 / 3600)
-    fourth = planning.work(
+    assert estimates.hours("sample", work.work(tiny, "sample", long))[0] == pytest.approx(100 / 3600)
+    fourth = work.work(
         replace(tiny, benchmarks={"test": tiny.benchmarks["test"].model_copy(update={"problems": 25})}),
         "sample",
         ARM,
     )
     assert estimates.hours("sample", fourth)[0] == pytest.approx(25 / 3600)
-    assert estimates.hours("table", planning.work(tiny, "table", {"table": "a"})) == (None, "unknown")
+    assert estimates.hours("table", work.work(tiny, "table", {"table": "a"})) == (None, "unknown")
 
 
 def test_rules_without_a_known_volume_take_the_mean(study: Study) -> None:
     tiny = small(study)
     records = [Record("table", {"table": name}, seconds) for name, seconds in (("a", 10.0), ("b", 20.0))]
-    assert Estimates(tiny, records=records).hours("table", planning.work(tiny, "table", {"table": "c"})) == (
+    assert Estimates(tiny, records=records).hours("table", work.work(tiny, "table", {"table": "c"})) == (
         pytest.approx(15 / 3600),
         "records",
     )
@@ -317,10 +316,10 @@ def test_rules_without_a_known_volume_take_the_mean(study: Study) -> None:
 # What all jobs cost together ----------------------------------------------------------------------------
 
 
-def costs(study: Study, jobs: Sequence[Job], seconds: Mapping[str, float]) -> planning.Plan:
+def costs(study: Study, jobs: Sequence[Job], seconds: Mapping[str, float]) -> plan.Plan:
     """Plan jobs of a study of small models whose rules take so many seconds."""
     records = [Record(rule, {}, time) for rule, time in seconds.items()]
-    return planning.plan(small(study), jobs, Estimates(small(study), records=records))
+    return plan.plan(small(study), jobs, Estimates(small(study), records=records))
 
 
 def table(name: str, *needs: int, todo: bool = True) -> Job:
@@ -383,7 +382,7 @@ def test_unknown_times_are_counted(study: Study) -> None:
     found = costs(study, [Job("world", {}), Job("world", {}), table("a", 0, 1)], {"table": 360})
     assert found.total.cost == Cost(3, 2, cpu_hours=pytest.approx(0.1))
     assert found.total.basis == "records and unknown"
-    text = estimating.printed(found, small(study))
+    text = report.printed(found, small(study))
     assert "The time of 2 jobs is unknown" in text and "world" in text.splitlines()[-1]
 
 
@@ -391,7 +390,7 @@ def test_nothing_left(study: Study) -> None:
     for jobs in ([], [table("a", todo=False)]):
         found = costs(study, jobs, {})
         assert found.total.cost == Cost() and found.path == []
-        assert estimating.printed(found, study)
+        assert report.printed(found, study)
 
 
 def test_gpus_downloads_and_disk_are_added(study: Study) -> None:
@@ -400,14 +399,14 @@ def test_gpus_downloads_and_disk_are_added(study: Study) -> None:
         Job("sample", {**ARM, "shard": "000"}, [0], cores=8, gpus=1),
         Job("train", {"run": "grpo", "seed": "0"}, [0], cores=32, gpus=8),
     ]
-    found = planning.plan(study, jobs, Estimates(study)).total.cost
+    found = plan.plan(study, jobs, Estimates(study)).total.cost
     sampled, trained = hours(study, "sample", **ARM), hours(study, "train", run="grpo")
     assert found.gpu_hours == pytest.approx(sampled + 8 * trained)
     assert found.cpu_hours == pytest.approx(
         8 * sampled + 32 * trained + hours(study, "download", model="five")
     )
     assert found.download_gb == 10 and found.scratch_gb == 120
-    assert found.disk_gb == pytest.approx(10 + 30 + planning.work(study, "sample", ARM).disk)
+    assert found.disk_gb == pytest.approx(10 + 30 + work.work(study, "sample", ARM).disk)
 
 
 @st.composite
@@ -452,7 +451,7 @@ def test_own_shared_and_other_make_the_total(study: Study, jobs: list[Job]) -> N
 def test_csv_round_trip(study: Study, tmp_path: Path) -> None:
     jobs = [Job("world", {}), table("a", 0), figure("d", 1), Job("download", {"model": "five"})]
     found = costs(study, jobs, {"world": 1234.5, "table": 1 / 3, "figure": 7})
-    reporting.write_csv(tmp_path / "plan.csv", [line.cells() for line in found.lines], exact=True)
+    write_csv(tmp_path / "plan.csv", [line.cells() for line in found.lines], exact=True)
     with (tmp_path / "plan.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert len(rows) == len(found.lines)
@@ -567,7 +566,7 @@ def test_other_throughputs_change_the_estimate_and_not_the_shards(clone: Path) -
     for other, factor in ((("--throughputs", "faster.tsv"), 0.5), (("--gpu", "small"), 2)):
         frame = planned(clone, *study, *other)
         assert frame.jobs.equals(plain.jobs)
-        start = plain.jobs["rule", "sample"] * planning.SECONDS["sample"] / 3600
+        start = plain.jobs["rule", "sample"] * work.SECONDS["sample"] / 3600
         assert frame.gpu_hours["rule", "sample"] - start == pytest.approx(
             factor * (plain.gpu_hours["rule", "sample"] - start)
         )

@@ -9,23 +9,28 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from anatomy import counting, grading, scaffold, tables, world
-from anatomy.engine import Completion, Prompt, Sampling
-from anatomy.probing import own_chains
+from anatomy.grading import counts as grading_counts
+from anatomy.grading import graders
+from anatomy.models.decoding import Sampling
+from anatomy.prompts import templates
 from anatomy.rng import generator
+from anatomy.sampling.engine import Completion, Prompt
+from anatomy.sampling.own_chains import own_chains
+from anatomy.storage import parquet
+from anatomy.world import problems as world_problems
 
-TEMPLATE = scaffold.load_template(Path(__file__).resolve().parents[1] / "config/templates/world.yaml")
+TEMPLATE = templates.load_template(Path(__file__).resolve().parents[1] / "config/templates/world.yaml")
 SAMPLING = Sampling(0.7, 1.0, 40)
 SEED = (5, "arm")
 Row = dict[str, Any]
 
 
-def row(problem: world.Problem) -> Row:
+def row(problem: world_problems.Problem) -> Row:
     return {"problem": problem.name, "text": problem.text, "subproblems": problem.subproblems}
 
 
 def drawn(count: int, steps: Sequence[int], seed: int = 1) -> list[Row]:
-    return [row(one) for one in world.problems(seed, "probed", count, steps, ["mixed"], "test")]
+    return [row(one) for one in world_problems.problems(seed, "probed", count, steps, ["mixed"], "test")]
 
 
 def solved(text: str) -> tuple[str, int]:
@@ -33,7 +38,7 @@ def solved(text: str) -> tuple[str, int]:
     *told, (name, _, left, operator, right), _ = (part.split() for part in text.split(" ; "))
     values = {known: value for known, _, value in told}
     x, y = (int(values.get(operand, operand)) for operand in (left, right))
-    value = world.apply(operator, x, y)
+    value = world_problems.apply(operator, x, y)
     return f"{name} = {left} {operator} {right} = {x} {operator} {y}", value
 
 
@@ -61,7 +66,7 @@ class Scripted:
         for prompt in prompts:
             line, value = solved(prompt.text)
             act = self.act(prompt)
-            said = (value + (act == "W")) % world.MODULUS
+            said = (value + (act == "W")) % world_problems.MODULUS
             text = f"{line} = {said} ." + ("" if act == "M" else f" ans {said}")
             yield [
                 Completion(
@@ -88,8 +93,8 @@ class Careless(Scripted):
 
 
 def answer(problem: Any, condition: str, one: Completion) -> str | None:
-    item = grading.Item(problem, one.completion, one.finish_reason == "length", condition=condition)
-    return next(grading.grade("world", [item])).answer
+    item = graders.Item(problem, one.completion, one.finish_reason == "length", condition=condition)
+    return next(graders.grade("world", [item])).answer
 
 
 def chains(engine: Scripted, problems: list[Row], n: int = 4, rows: int = 5) -> list[list[Completion]]:
@@ -103,7 +108,7 @@ def test_right_chains_have_the_prompts_of_the_gold_ones() -> None:
         (f"own-{number}", f"{problem['problem']}/{sample}"): prompt["prompt"]
         for problem in problems
         for number, prompt in enumerate(
-            scaffold.prompts({**problem, "benchmark": "made"}, TEMPLATE, ["subproblems"]), 1
+            templates.prompts({**problem, "benchmark": "made"}, TEMPLATE, ["subproblems"]), 1
         )
         for sample in range(2)
     }
@@ -130,7 +135,7 @@ def test_completions_come_link_by_link_one_a_chain() -> None:
     assert [len(completions) for completions in found] == [18, 12, 6, 6]
 
 
-KNOWN = world.parse("a = 3 ; b = a @ 5 ; c = a # b ; d = b * c ; ask c d ?")  # b = 4, c = 5, d = 6
+KNOWN = world_problems.parse("a = 3 ; b = a @ 5 ; c = a # b ; d = b * c ; ask c d ?")  # b = 4, c = 5, d = 6
 
 
 def test_a_chain_goes_on_from_its_own_answers_or_ends() -> None:
@@ -152,16 +157,16 @@ def test_what_is_sampled_can_be_graded_and_counted(tmp_path: Path) -> None:
     samples = [
         asdict(one) for part in chains(Scripted(["RRR", "WRR", "RMR"]), [row(KNOWN)], 3) for one in part
     ]
-    tables.write(tmp_path / "samples.parquet", "samples", samples)
+    parquet.write(tmp_path / "samples.parquet", "samples", samples)
     items = [
-        grading.Item(row(KNOWN), one["completion"], one["finish_reason"] == "length", "", one["condition"])
+        graders.Item(row(KNOWN), one["completion"], one["finish_reason"] == "length", "", one["condition"])
         for one in samples
     ]
     verdicts = [
         {**{name: one[name] for name in ("problem", "condition", "sample")}, **asdict(verdict)}
-        for one, verdict in zip(samples, grading.grade("world", items), strict=True)
+        for one, verdict in zip(samples, graders.grade("world", items), strict=True)
     ]
-    counts = counting.count(samples, verdicts, 3)
+    counts = grading_counts.count(samples, verdicts, 3)
     # The slip at link 1 gives d = 5 * 4 = 6 in the end: a right answer, but of a broken chain.
     assert [(r["condition"], r["n"], r["answer"], r["derivation"], r["chain"]) for r in counts] == [
         ("own-1", 3, 2, 2, 2),

@@ -22,10 +22,15 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
 import benchmark
-from anatomy import benchmarks, programs, sandbox, tables, tasks
 from anatomy.errors import AnatomyError
-from anatomy.programs import compare, extract, program, right
-from anatomy.scaffold import load_template
+from anatomy.grading import code, code_tests
+from anatomy.grading.code import compare, extract, program, right
+from anatomy.problems import code_sets, evalplus, livecodebench, math_sets
+from anatomy.prompts.templates import load_template
+from anatomy.sandbox import bubblewrap
+from anatomy.sandbox.program import Limits
+from anatomy.storage import parquet
+from anatomy.world import programs
 
 ROOT = Path(__file__).resolve().parents[1]
 FOLDER = ROOT / "tests/programs"
@@ -35,28 +40,28 @@ FILES = {
     "livecodebench": "livecodebench",
 }
 needs_sandbox = pytest.mark.needs("sandbox")
-QUICK = sandbox.Limits(seconds=1, wall=120)
+QUICK = Limits(seconds=1, wall=120)
 
 
 def records(name: str) -> list[dict[str, Any]]:
-    return list(benchmarks.local(FOLDER / f"{name}.jsonl"))
+    return list(math_sets.local(FOLDER / f"{name}.jsonl"))
 
 
 @cache
 def problems(name: str) -> list[dict[str, Any]]:
     """A file's rows, canonical solutions run where the format publishes no results."""
-    return list(programs.rows(records(name), name, FILES[name], str(FOLDER / f"{name}.jsonl")))
+    return list(code_sets.rows(records(name), name, FILES[name], str(FOLDER / f"{name}.jsonl")))
 
 
-def judging(name: str, problem: str) -> programs.Tests:
+def judging(name: str, problem: str) -> code_tests.Tests:
     row = next(row for row in problems(name) if row["problem"] == problem)
-    return programs.Tests.from_json(row["tests"])
+    return code_tests.Tests.from_json(row["tests"])
 
 
-def verdicts(tests: programs.Tests, sources: Sequence[str], limits: sandbox.Limits = QUICK) -> list[str]:
+def verdicts(tests: code_tests.Tests, sources: Sequence[str], limits: Limits = QUICK) -> list[str]:
     """The whole way from programs to verdicts."""
     run = (program(tests, source) for source in sources)
-    return [compare(tests, outcome) for outcome in sandbox.run(run, limits, 1)]
+    return [compare(tests, outcome) for outcome in bubblewrap.run(run, limits, 1)]
 
 
 SOLUTIONS = {
@@ -84,10 +89,10 @@ def solution(row: Mapping[str, Any]) -> str:
 def test_every_canonical_solution_passes_and_a_wrong_program_fails(name: str, tmp_path: Path) -> None:
     found = problems(name)
     assert len(found) == len(records(name))
-    tables.write(tmp_path / "problems.parquet", "problems", found)
-    assert list(tables.records(tmp_path / "problems.parquet", "problems")) == found
+    parquet.write(tmp_path / "problems.parquet", "problems", found)
+    assert list(parquet.records(tmp_path / "problems.parquet", "problems")) == found
     for row in found:
-        tests = programs.Tests.from_json(row["tests"])
+        tests = code_tests.Tests.from_json(row["tests"])
         assert tests.to_json() == row["tests"] and len(tests.inputs) == len(tests.expected) > 0
         wrong = "print('wrong')" if tests.entry_point is None else wrapper(tests.entry_point, "'wrong'")
         if row["problem"] == "Mbpp/434":  # asks only for something that is not None
@@ -168,7 +173,7 @@ def test_arguments_that_json_cannot_hold_are_restored() -> None:
     ],
 )
 def test_arguments_of_mbpp(number: int, held: list[Any], restored: Any) -> None:
-    assert programs._RESTORED.get(number, tuple)(held) == restored
+    assert evalplus._RESTORED.get(number, tuple)(held) == restored
 
 
 @pytest.mark.parametrize(
@@ -182,7 +187,7 @@ def test_arguments_of_mbpp(number: int, held: list[Any], restored: Any) -> None:
     ],
 )
 def test_windows_take_contests_of_both_end_days(window: Any, wanted: list[str] | None) -> None:
-    read = programs.rows(records("livecodebench"), "lcb", "livecodebench", window=window)
+    read = code_sets.rows(records("livecodebench"), "lcb", "livecodebench", window=window)
     if wanted is None:
         with pytest.raises(AnatomyError, match="no problem from 2024-08-02 to 2025-01-30"):
             list(read)
@@ -200,7 +205,7 @@ def test_the_rule_s_script_writes_the_rows_and_checks_their_content(name: str, t
     job = SimpleNamespace(input=[FOLDER / f"{name}.jsonl"], output=[path], threads=2, params=params)
     benchmark.main(job, said.append)
     wanted = [row for row in problems(name) if not window or row["problem"] in ("3900", "abc901_b")]
-    assert list(tables.records(path, "problems")) == wanted
+    assert list(parquet.records(path, "problems")) == wanted
     assert said[-1].startswith(f"{len(wanted)} problems")
     path.unlink()
     params.sha256 = "0" * 64
@@ -292,7 +297,7 @@ def test_a_bad_record_is_named(name: str, at: int, fields: dict[str, Any], messa
     if "earlier problem" in message:
         needs.require("sandbox")  # all else is found before anything runs
     with pytest.raises(AnatomyError, match=message) as caught:
-        list(programs.rows(changed(name, at, **fields), "made", FILES[name], "made.jsonl", window))
+        list(code_sets.rows(changed(name, at, **fields), "made", FILES[name], "made.jsonl", window))
     assert str(caught.value).startswith(f"made.jsonl, record {at + 1}: ")
 
 
@@ -309,17 +314,17 @@ def test_a_canonical_solution_that_does_not_come_to_its_end_is_named(body: str, 
     with pytest.raises(
         AnatomyError, match=f"made, record 2: field 'canonical_solution' ends in {ending}|{ending}"
     ):
-        list(programs.rows(made, "made", "evalplus-humaneval"))
+        list(code_sets.rows(made, "made", "evalplus-humaneval"))
 
 
 def test_formats_and_windows_are_checked() -> None:
     with pytest.raises(AnatomyError, match="unknown format of programs 'apps'; allowed are"):
-        list(programs.rows([], "made", "apps"))
+        list(code_sets.rows([], "made", "apps"))
     with pytest.raises(AnatomyError, match="a window is for the format livecodebench"):
-        list(programs.rows([], "made", "evalplus-mbpp", window=("2024-08-01", "2025-01-31")))
+        list(code_sets.rows([], "made", "evalplus-mbpp", window=("2024-08-01", "2025-01-31")))
     for window in (("2024-08", "2025-01-31"), ("2025-02-01", "2025-01-31"), ("", "")):
         with pytest.raises(AnatomyError, match="window"):
-            list(programs.rows([], "made", "livecodebench", window=window))
+            list(code_sets.rows([], "made", "livecodebench", window=window))
 
 
 # Hostile private tests --------------------------------------------------------------------------------
@@ -339,7 +344,7 @@ def test_a_pickle_with_a_payload_is_refused_and_nothing_runs(tmp_path: Path, mon
     ):
         made = changed("livecodebench", 1, private_test_cases=wrapped(pickled))
         with pytest.raises(AnatomyError, match="a pickle of more than a text"):
-            list(programs.rows(made, "made", "livecodebench"))
+            list(code_sets.rows(made, "made", "livecodebench"))
     assert list(tmp_path.iterdir()) == []
     pickle.loads(pickle.dumps(Payload()))
     assert (tmp_path / "ran").exists(), "the payload would have run"
@@ -348,16 +353,16 @@ def test_a_pickle_with_a_payload_is_refused_and_nothing_runs(tmp_path: Path, mon
 @pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
 def test_texts_of_every_protocol_are_read(protocol: int) -> None:
     for text in ("", "[]", "a" * 300, "ä\n\\ \U0001f600" * 50):
-        assert programs._unpickled(pickle.dumps(text, protocol)) == text
+        assert livecodebench._unpickled(pickle.dumps(text, protocol)) == text
 
 
 def test_a_bomb_is_not_inflated() -> None:
     bomb = zlib.compress(bytes(1 << 24))
     with pytest.raises(ValueError, match="more than 1048576 bytes"):
-        programs._inflated(bomb, 1 << 20)
-    assert programs._inflated(bomb, 1 << 24) == bytes(1 << 24)
+        code_tests.inflated(bomb, 1 << 20)
+    assert code_tests.inflated(bomb, 1 << 24) == bytes(1 << 24)
     with pytest.raises(ValueError, match="cut off"):
-        programs._inflated(bomb[:-9], 1 << 25)
+        code_tests.inflated(bomb[:-9], 1 << 25)
 
 
 # Tests as JSON ----------------------------------------------------------------------------------------
@@ -393,10 +398,10 @@ def alike(one: Any, other: Any) -> bool:
 
 @given(st.lists(PLAIN, max_size=3).map(tuple), st.lists(PLAIN, max_size=3).map(tuple), st.floats(0, 1))
 def test_json_gives_back_the_same_types_and_values(inputs: Any, expected: Any, atol: float) -> None:
-    tests = programs.Tests("f", inputs, expected, atol, "import math\n", "evalplus-mbpp")
+    tests = code_tests.Tests("f", inputs, expected, atol, "import math\n", "evalplus-mbpp")
     text = tests.to_json()
     assert text.isascii()
-    found = programs.Tests.from_json(text)
+    found = code_tests.Tests.from_json(text)
     assert alike(found.inputs, inputs) and alike(found.expected, expected)
     assert (found.entry_point, found.atol, found.prelude, found.compare) == (
         "f",
@@ -407,32 +412,32 @@ def test_json_gives_back_the_same_types_and_values(inputs: Any, expected: Any, a
 
 
 def test_integers_beyond_python_s_own_limit_of_digits_are_kept() -> None:
-    tests = programs.Tests("f", ((10**5000,), (-(10**5000),)), (1 - 10**9999, 2**63))
-    assert programs.Tests.from_json(tests.to_json()) == tests
+    tests = code_tests.Tests("f", ((10**5000,), (-(10**5000),)), (1 - 10**9999, 2**63))
+    assert code_tests.Tests.from_json(tests.to_json()) == tests
 
 
 def test_long_tests_are_kept_compressed() -> None:
-    tests = programs.Tests(None, ("1 2\n" * 100_000,), ("3\n",), compare="livecodebench")
-    assert len(tests.to_json()) < 5_000 and programs.Tests.from_json(tests.to_json()) == tests
+    tests = code_tests.Tests(None, ("1 2\n" * 100_000,), ("3\n",), compare="livecodebench")
+    assert len(tests.to_json()) < 5_000 and code_tests.Tests.from_json(tests.to_json()) == tests
 
 
 @pytest.mark.parametrize(
     "text",
     [
         "", "[]", "{}", "5", '{"zlib": "!"}', '{"zlib": "AAAA"}',
-        programs.Tests("f", (), ()).to_json().replace("equal", "telepathy"),
-        programs.Tests("f", (), ()).to_json().replace('"atol"', '"btol"'),
-        programs.Tests("f", (), ()).to_json().replace('"inputs":[]', '"inputs":[{"code":"1"}]'),
+        code_tests.Tests("f", (), ()).to_json().replace("equal", "telepathy"),
+        code_tests.Tests("f", (), ()).to_json().replace('"atol"', '"btol"'),
+        code_tests.Tests("f", (), ()).to_json().replace('"inputs":[]', '"inputs":[{"code":"1"}]'),
     ],
 )  # fmt: skip
 def test_what_is_no_tests_is_refused(text: str) -> None:
     with pytest.raises(AnatomyError, match="a problem's tests cannot be read"):
-        programs.Tests.from_json(text)
+        code_tests.Tests.from_json(text)
 
 
 def test_values_that_are_no_plain_data_are_refused() -> None:
     with pytest.raises(AnatomyError, match="of type function, which is no plain data"):
-        programs.Tests("f", ((alike,),), (1,)).to_json()
+        code_tests.Tests("f", ((alike,),), (1,)).to_json()
 
 
 # Extraction -------------------------------------------------------------------------------------------
@@ -501,7 +506,7 @@ LINES = [
 @given(st.lists(st.sampled_from(LINES), max_size=12))
 def test_fenced_blocks_are_those_of_commonmark(lines: list[str]) -> None:
     text = "\n".join(lines)
-    ours = [(word, content.rstrip("\n")) for word, content in programs._blocks(text)]
+    ours = [(word, content.rstrip("\n")) for word, content in code._blocks(text)]
     tokens = [token for token in MarkdownIt().parse(text) if token.type == "fence"]
     assert ours == [((t.info.split() or [""])[0], t.content.rstrip("\n")) for t in tokens]
 
@@ -568,7 +573,7 @@ def test_any_text_gives_a_program_or_none(text: str) -> None:
 
 
 def judged(kind: str, found: Any, expected: Any, atol: float = 0, name: str = "f", given: Any = ()) -> bool:
-    return right(programs.Tests(name, (given,), (expected,), atol, "", kind), given, found, expected)  # type: ignore[arg-type]
+    return right(code_tests.Tests(name, (given,), (expected,), atol, "", kind), given, found, expected)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -703,7 +708,7 @@ def test_functions_of_livecodebench(found: Any, expected: Any, alike: bool) -> N
     ],
 )  # fmt: skip
 def test_printed_text_of_livecodebench(found: str, expected: str, alike: bool) -> None:
-    tests = programs.Tests(None, ("",), (expected,), compare="livecodebench")
+    tests = code_tests.Tests(None, ("",), (expected,), compare="livecodebench")
     assert right(tests, "", found, expected) is alike
 
 
@@ -718,14 +723,14 @@ def test_no_output_that_a_program_can_make_breaks_the_comparison() -> None:
         for found in (deep, "x" * 10**6, 10**100_000, [[1.0], [1.0, 2.0]], {(): {}}, "9" * 5000):
             for expected in ([1.0], 1.0, "a", [[1.0]]):
                 assert not judged(kind, found, expected, 1e-6, name, ([1, 2],))
-    tests = programs.Tests(None, ("",), ("1",), compare="livecodebench")
+    tests = code_tests.Tests(None, ("",), ("1",), compare="livecodebench")
     for printed in ("9" * 10**6, "1e999999999999", "1 " * 10**5, "\n" * 10**6, "\0"):
         assert not right(tests, "", printed, "1")
 
 
 # Verdicts, through the sandbox ------------------------------------------------------------------------
 
-DOUBLE = programs.Tests("double", ((1,), (2,), (3,)), (2, 4, 6))
+DOUBLE = code_tests.Tests("double", ((1,), (2,), (3,)), (2, 4, 6))
 ENDINGS = {
     "passed": "def double(x):\n    return 2 * x\n",
     "failed": "def double(x):\n    return x + 2\n",
@@ -737,16 +742,16 @@ ENDINGS = {
 }
 
 
-@pytest.mark.parametrize("kind", programs.LIMITS)
+@pytest.mark.parametrize("kind", code.LIMITS)
 @pytest.mark.parametrize("entry_point", ["f", None])
 def test_a_program_is_not_told_what_is_expected_of_it(
-    kind: programs.Compare, entry_point: str | None
+    kind: code_tests.Compare, entry_point: str | None
 ) -> None:
     inputs: tuple[Any, ...] = ("1\n",) if entry_point is None else ((1,),)
-    tests = programs.Tests(entry_point, inputs, ("kept from it",), prelude="import math\n", compare=kind)
-    made = programs.program(tests, "def f(x):\n    return x\n")
+    tests = code_tests.Tests(entry_point, inputs, ("kept from it",), prelude="import math\n", compare=kind)
+    made = code.program(tests, "def f(x):\n    return x\n")
     assert "kept from it" not in repr(made)
-    assert b"kept from it" not in sandbox._payload(made, programs.LIMITS[kind])
+    assert b"kept from it" not in bubblewrap._payload(made, code.LIMITS[kind])
 
 
 @pytest.mark.slow
@@ -787,7 +792,7 @@ def test_the_first_test_that_is_not_passed_decides(source: str, verdict: str | N
 
 @needs_sandbox
 def test_each_test_gets_arguments_of_its_own() -> None:
-    tests = programs.Tests("grown", (([1],), ([1],)), ([1, 0], [1, 0]))
+    tests = code_tests.Tests("grown", (([1],), ([1],)), ([1, 0], [1, 0]))
     assert verdicts(tests, ["def grown(x):\n    x.append(0)\n    return x\n"]) == ["passed"]
 
 
@@ -806,7 +811,7 @@ def test_each_test_gets_arguments_of_its_own() -> None:
     ],
 )
 def test_the_prelude_stands_where_it_may(source: str) -> None:
-    tests = programs.Tests("root", ((4,), (9,)), (2.0, 3.0), 0.0, programs._PRELUDE, "livecodebench")
+    tests = code_tests.Tests("root", ((4,), (9,)), (2.0, 3.0), 0.0, livecodebench._PRELUDE, "livecodebench")
     assert verdicts(tests, [source]) == ["passed"]
 
 
@@ -854,7 +859,7 @@ def test_matches_and_what_stands_for_them_are_told_from_none() -> None:
 @needs_sandbox
 def test_from_completion_to_verdict() -> None:
     row = problems("humanevalplus")[0]
-    tests = programs.Tests.from_json(row["tests"])
+    tests = code_tests.Tests.from_json(row["tests"])
     body = records("humanevalplus")[0]["canonical_solution"]
     function = row["solution"].replace("from typing import List\n", "")  # the prompt's imports are given
     said = {
@@ -889,7 +894,7 @@ def test_what_goes_on_from_a_template_s_prompt_is_read_as_it_says(name: str, tem
         if loaded.answer == "fence":
             said = f"I think of\n```python\npass\n```\n</think>\n\n```python\n{body}```"
         found = extract(said, row["text"], loaded.answer)
-        assert found is not None and verdicts(programs.Tests.from_json(row["tests"]), [found]) == ["passed"]
+        assert found is not None and verdicts(code_tests.Tests.from_json(row["tests"]), [found]) == ["passed"]
 
 
 # Against running assertions directly, as the hand-written files may be ------------------------------------
@@ -897,7 +902,7 @@ def test_what_goes_on_from_a_template_s_prompt_is_read_as_it_says(name: str, tem
 
 def run_directly(name: str, row: Mapping[str, Any], source: str) -> bool:
     """Run a trusted program and assert its results in this process, without anything of the library's."""
-    tests = programs.Tests.from_json(row["tests"])
+    tests = code_tests.Tests.from_json(row["tests"])
     space: dict[str, Any] = {"__name__": "made"}
     exec(tests.prelude + source, space)
     for arguments, expected in zip(tests.inputs, tests.expected, strict=True):
@@ -945,7 +950,7 @@ ALTERED: Mapping[str, tuple[str, str]] = {
 def test_verdicts_are_those_of_assertions_run_directly(name: str) -> None:
     judged_so = set()
     for row in problems(name):
-        tests = programs.Tests.from_json(row["tests"])
+        tests = code_tests.Tests.from_json(row["tests"])
         if tests.entry_point is None:
             continue
         old, new = ALTERED[row["problem"]]
@@ -959,13 +964,13 @@ def test_verdicts_are_those_of_assertions_run_directly(name: str) -> None:
 
 @needs_sandbox
 def test_the_world_s_tasks_are_judged_by_their_hidden_lists() -> None:
-    for task in tasks.tasks(0, "made", 6, (1, 2, 3), "test"):
-        tests = programs.of_task(task)
-        assert programs.Tests.from_json(tests.to_json()) == tests
+    for task in programs.tasks(0, "made", 6, (1, 2, 3), "test"):
+        tests = code_sets.of_task(task)
+        assert code_tests.Tests.from_json(tests.to_json()) == tests
         assert all(type(x) is list for (x,) in tests.inputs) and len(tests.inputs) == len(tests.expected)
-        same, other = tasks.source(task.solution) or "", tasks.source("return [ 7 ]") or ""
+        same, other = programs.source(task.solution) or "", programs.source("return [ 7 ]") or ""
         assert verdicts(tests, [same, other, f"{same} ("]) == ["passed", "failed", "syntax"]
 
 
 def test_there_are_limits_for_every_kind_of_tests() -> None:
-    assert set(programs.LIMITS) == set(get_args(programs.Compare))
+    assert set(code.LIMITS) == set(get_args(code_tests.Compare))

@@ -12,9 +12,11 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from anatomy import models, provenance, tables
 from anatomy.errors import AnatomyError
-from anatomy.verdicts import COUNTED
+from anatomy.models import store
+from anatomy.storage import parquet
+from anatomy.storage.verdicts import COUNTED
+from anatomy.workflow import code_digest
 
 SCRIPTS = Path(__file__).resolve().parents[1] / "scripts"
 Edit = Callable[[str, str, str], None]
@@ -25,7 +27,7 @@ def scripts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A copy of the scripts and their library, whose code is digested in place of the project's."""
     copied = tmp_path / "scripts"
     shutil.copytree(SCRIPTS, copied, ignore=shutil.ignore_patterns("__pycache__"))
-    monkeypatch.setattr(provenance, "_LIBRARY", copied / "anatomy")
+    monkeypatch.setattr(code_digest, "_LIBRARY", copied / "anatomy")
     return copied
 
 
@@ -41,14 +43,14 @@ def edit(scripts: Path) -> Edit:
 
 
 def digest(script: Path) -> str:
-    provenance.code.cache_clear()
-    provenance.modules.cache_clear()
-    return provenance.code(script)
+    code_digest.code.cache_clear()
+    code_digest.modules.cache_clear()
+    return code_digest.code(script)
 
 
 def reached(script: Path) -> set[str]:
-    provenance.modules.cache_clear()
-    return {path.stem for path in provenance.modules(script)}
+    code_digest.modules.cache_clear()
+    return {path.stem for path in code_digest.modules(script)}
 
 
 # Code ---------------------------------------------------------------------------------------------------
@@ -86,7 +88,7 @@ def test_a_script_reaches_what_it_imports_and_what_that_imports(scripts: Path) -
 )
 def test_comments_docstrings_and_layout_change_nothing(scripts: Path, edit: Edit, old: str, new: str) -> None:
     before = digest(scripts / "world.py")
-    edit("anatomy/world.py", old, new)
+    edit("anatomy/world/problems.py", old, new)
     assert digest(scripts / "world.py") == before
 
 
@@ -94,10 +96,10 @@ def test_comments_docstrings_and_layout_change_nothing(scripts: Path, edit: Edit
 @pytest.mark.parametrize(
     ("name", "old", "new"),
     [
-        ("anatomy/world.py", "MODULUS = 7\n", "MODULUS = 5\n"),
-        ("anatomy/world.py", "return x * y % MODULUS", "return x + y % MODULUS"),
-        ("anatomy/world.py", '{"+": (1, 1)', '{"+": (1, 2)'),
-        ("anatomy/world.py", "def draw(", "UNUSED = 1\n\n\ndef draw("),
+        ("anatomy/world/problems.py", "MODULUS = 7\n", "MODULUS = 5\n"),
+        ("anatomy/world/problems.py", "return x * y % MODULUS", "return x + y % MODULUS"),
+        ("anatomy/world/problems.py", '{"+": (1, 1)', '{"+": (1, 2)'),
+        ("anatomy/world/problems.py", "def draw(", "UNUSED = 1\n\n\ndef draw("),
         ("anatomy/rng.py", '"little"', '"big"'),
         ("world.py", "def main(", "LIMIT = 3\n\n\ndef main("),
     ],
@@ -152,7 +154,7 @@ def test_an_analysis_reaches_another_that_it_uses(scripts: Path) -> None:
 
 def test_the_place_of_the_code_does_not_matter(scripts: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     here = digest(scripts / "world.py")
-    monkeypatch.setattr(provenance, "_LIBRARY", SCRIPTS / "anatomy")
+    monkeypatch.setattr(code_digest, "_LIBRARY", SCRIPTS / "anatomy")
     assert digest(SCRIPTS / "world.py") == here
 
 
@@ -162,49 +164,49 @@ def test_the_place_of_the_code_does_not_matter(scripts: Path, monkeypatch: pytes
 def counts(path: Path, answer: int) -> Path:
     row = {"problem": "p", "condition": "plain", "n": 8, "derivation": None, "chain": None}
     row |= {"lenient": None, **dict.fromkeys(COUNTED, 0), "tokens": 80}
-    tables.write(path, "counts", [row | {"answer": answer, "entropy": None, "temperature": 1.0}])
+    parquet.write(path, "counts", [row | {"answer": answer, "entropy": None, "temperature": 1.0}])
     return path
 
 
 def test_a_table_is_known_by_its_content(tmp_path: Path) -> None:
-    first = provenance.content(counts(tmp_path / "a.parquet", 1))
-    assert provenance.content(counts(tmp_path / "b.parquet", 1)) == first
-    assert provenance.content(counts(tmp_path / "b.parquet", 2)) != first
-    assert first == tables.identity(tmp_path / "a.parquet")
+    first = code_digest.content(counts(tmp_path / "a.parquet", 1))
+    assert code_digest.content(counts(tmp_path / "b.parquet", 1)) == first
+    assert code_digest.content(counts(tmp_path / "b.parquet", 2)) != first
+    assert first == parquet.identity(tmp_path / "a.parquet")
 
 
 def test_a_table_is_known_without_reading_its_data(tmp_path: Path) -> None:
     path = tmp_path / "samples.parquet"
     sample = {"problem": "p", "condition": "plain", "tokens": 1, "finish_reason": "stop", "logprob": 0.0}
     sample |= {"entropy": None, "temperature": 1.0}
-    tables.write(path, "samples", [sample | {"sample": i, "completion": f"{i * 7919}"} for i in range(5000)])
-    before = provenance.content(path)
+    parquet.write(path, "samples", [sample | {"sample": i, "completion": f"{i * 7919}"} for i in range(5000)])
+    before = code_digest.content(path)
     with path.open("r+b") as file:  # damage that only reading the data would show
         file.seek(100)
         file.write(b"\0" * 10)
-    assert provenance.content(path) == before
+    assert code_digest.content(path) == before
     with pytest.raises(AnatomyError):
-        tables.verify(path, "samples")
+        parquet.verify(path, "samples")
 
 
 def test_a_foreign_table_is_known_too(tmp_path: Path) -> None:
     found = []
     for value in (1, 2):
         pd.DataFrame({"a": [value]}).to_parquet(tmp_path / "a.parquet")
-        found.append(provenance.content(tmp_path / "a.parquet"))
+        found.append(code_digest.content(tmp_path / "a.parquet"))
     assert found[0] != found[1]
     (tmp_path / "a.parquet").write_text("not a table")
     with pytest.raises(AnatomyError, match=r"a\.parquet"):
-        provenance.content(tmp_path / "a.parquet")
+        code_digest.content(tmp_path / "a.parquet")
 
 
 def test_other_files_are_known_by_their_bytes(tmp_path: Path) -> None:
     one, two = tmp_path / "one.csv", tmp_path / "two.csv"
     one.write_text("a,b\n1,2\n")
     two.write_text("a,b\n1,2\n")
-    assert provenance.content(one) == provenance.content(two)
+    assert code_digest.content(one) == code_digest.content(two)
     two.write_text("a,b\n1,3\n")
-    assert provenance.content(one) != provenance.content(two)
+    assert code_digest.content(one) != code_digest.content(two)
 
 
 def test_a_model_is_known_by_its_manifest(tmp_path: Path) -> None:
@@ -212,44 +214,44 @@ def test_a_model_is_known_by_its_manifest(tmp_path: Path) -> None:
         folder = tmp_path / name / "step-9"
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "model.safetensors").write_text(weights)
-        models.write_manifest(folder)
+        store.write_manifest(folder)
         return tmp_path / name
 
-    one = provenance.content(model("one", "abc"))
-    assert provenance.content(model("two", "abc")) == one
-    assert provenance.content(model("two", "abd")) != one
+    one = code_digest.content(model("one", "abc"))
+    assert code_digest.content(model("two", "abc")) == one
+    assert code_digest.content(model("two", "abd")) != one
 
 
 def test_a_folder_without_a_model_is_not_content(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     with pytest.raises(FileNotFoundError):
-        provenance.content(tmp_path / "empty")
+        code_digest.content(tmp_path / "empty")
 
 
 @pytest.mark.parametrize("name", ["nothing.csv", "nothing.parquet", "nothing"])
 def test_what_is_not_there_is_said(tmp_path: Path, name: str) -> None:
     with pytest.raises(FileNotFoundError):
-        provenance.content(tmp_path / name)
+        code_digest.content(tmp_path / name)
 
 
 def test_a_stamp_depends_on_code_and_on_inputs_in_their_order(scripts: Path, tmp_path: Path) -> None:
     a, b = counts(tmp_path / "a.parquet", 1), counts(tmp_path / "b.parquet", 2)
     script, other = scripts / "count.py", scripts / "world.py"
     stamps = [
-        provenance.stamp([script], [a, b]),
-        provenance.stamp([script], [b, a]),
-        provenance.stamp([script], [a]),
-        provenance.stamp([script], []),
-        provenance.stamp([other], [a, b]),
-        provenance.stamp([script, other], [a, b]),
-        provenance.stamp([other, script], [a, b]),
-        provenance.stamp([script, script], [a, b]),
-        provenance.stamp([], [a, b]),
+        code_digest.stamp([script], [a, b]),
+        code_digest.stamp([script], [b, a]),
+        code_digest.stamp([script], [a]),
+        code_digest.stamp([script], []),
+        code_digest.stamp([other], [a, b]),
+        code_digest.stamp([script, other], [a, b]),
+        code_digest.stamp([other, script], [a, b]),
+        code_digest.stamp([script, script], [a, b]),
+        code_digest.stamp([], [a, b]),
     ]
     assert len(set(stamps)) == len(stamps)
     moved = counts(tmp_path / "elsewhere.parquet", 1)
-    assert provenance.stamp([script], [moved, b]) == stamps[0]
-    assert provenance.stamp(iter([script, other]), iter([a, b])) == stamps[5]
+    assert code_digest.stamp([script], [moved, b]) == stamps[0]
+    assert code_digest.stamp(iter([script, other]), iter([a, b])) == stamps[5]
 
 
 @pytest.mark.parametrize(
@@ -265,10 +267,10 @@ def test_a_stamp_depends_on_each_script(
     """A table's analysis and a training's algorithm are found by name alone, so they are stamped too."""
 
     def stamps() -> list[str]:
-        provenance.code.cache_clear()
-        provenance.modules.cache_clear()
+        code_digest.code.cache_clear()
+        code_digest.modules.cache_clear()
         return [
-            provenance.stamp([scripts / f"{script}.py", scripts / f"anatomy/{folder}/{name}.py"], [])
+            code_digest.stamp([scripts / f"{script}.py", scripts / f"anatomy/{folder}/{name}.py"], [])
             for name in names
         ]
 
@@ -283,11 +285,11 @@ def test_a_stamp_depends_on_each_script(
 
 def test_a_broken_or_absent_input_counts_as_absent(scripts: Path, tmp_path: Path) -> None:
     script, path = scripts / "count.py", tmp_path / "a.parquet"
-    absent = provenance.stamp([script], [path])
-    whole = provenance.stamp([script], [counts(path, 1)])
+    absent = code_digest.stamp([script], [path])
+    whole = code_digest.stamp([script], [counts(path, 1)])
     path.write_text("not a table")
-    assert provenance.stamp([script], [path]) == absent != whole
-    assert absent != provenance.stamp([script], [])
+    assert code_digest.stamp([script], [path]) == absent != whole
+    assert absent != code_digest.stamp([script], [])
 
 
 # What is known of sources ------------------------------------------------------------------------------
@@ -296,7 +298,7 @@ ASK = """
 import json, sys
 from pathlib import Path
 from typing import Any
-from anatomy import provenance
+from anatomy.workflow import code_digest
 if sys.argv[2:]:
     provenance.remember(Path(sys.argv[2]))
 script = Path(sys.argv[1])

@@ -33,11 +33,14 @@ from matplotlib.figure import Figure
 from tokenizers.pre_tokenizers import ByteLevel
 from transformers import PreTrainedTokenizerBase, Qwen2Config, Qwen2ForCausalLM, Qwen2Tokenizer
 
-from anatomy import benchmarks, plotting, reporting, tables
 from anatomy.analyses import claims as claims_table
 from anatomy.analyses import study as study_table
 from anatomy.analyses import tests as tests_table
-from anatomy.analysis import Inputs
+from anatomy.analyses.inputs import Inputs
+from anatomy.figures import plotting
+from anatomy.problems import math_sets
+from anatomy.storage import parquet
+from anatomy.storage.csv import read_csv, write_csv
 from anatomy.study import validation
 from anatomy.study.study import Study
 
@@ -533,7 +536,7 @@ def inputs(folder: Path, tables: Mapping[str, Sequence[Mapping[str, Any]]]) -> I
     """Return inputs with tables of the study."""
     files = []
     for name, rows in tables.items():
-        reporting.write_csv(folder / f"{name}.csv", [dict(row) for row in rows])
+        write_csv(folder / f"{name}.csv", [dict(row) for row in rows])
         files.append({"table": name, "path": folder / f"{name}.csv"})
     return Inputs(files={"tables": files})
 
@@ -598,11 +601,9 @@ def test_a_claim_without_a_benchmark_names_that_of_each_effect(tmp_path: Path) -
 
 def test_a_study_without_the_world_says_nothing_of_it(tmp_path: Path) -> None:
     rows = list(
-        benchmarks.rows(
-            [{"q": "1 + 1?", "a": "2", "d": 3}], "toy", benchmarks.Fields("q", "a", difficulty="d")
-        )
+        math_sets.rows([{"q": "1 + 1?", "a": "2", "d": 3}], "toy", math_sets.Fields("q", "a", difficulty="d"))
     )
-    tables.write(tmp_path / "toy.parquet", "problems", rows)
+    parquet.write(tmp_path / "toy.parquet", "problems", rows)
     files = {"problems": [{"benchmark": "toy", "path": tmp_path / "toy.parquet"}]}
     found = study_table.rows(Inputs(files=files, facts={"n": 128}))
     assert [(row["item"], row["name"], row["value"]) for row in found] == [
@@ -666,7 +667,7 @@ def drawn(
     patch.setattr(plotting, "save", lambda figure, paths: figures.append(figure))
     paths = [folder / f"{number}.csv" for number in range(len(made))]
     for path, rows in zip(paths, made, strict=True):
-        reporting.write_csv(path, [{"low": 0.1, "high": 0.3, "estimate": 0.2, **row} for row in rows])
+        write_csv(path, [{"low": 0.1, "high": 0.3, "estimate": 0.2, **row} for row in rows])
     params = SimpleNamespace(arms={arm: arm.upper() for arm in arms}, overlay={}, options={})
     script = import_module(f"figure_{name}")
     script.main(SimpleNamespace(input=paths, output=[], params=params), print)
@@ -775,9 +776,9 @@ def test_every_kind_of_rule_runs(tmp_path: Path) -> None:
     results = folder / "results/published"
     origin = json.loads((results / "models/qwen-7b/seed-0/step-0/origin.json").read_text())
     assert origin == {"id": "Qwen/Qwen2.5-7B", "revision": COMMIT}
-    passk = reporting.read_csv(results / "tables/passk_7b.csv", ["arm", "seed", "k", "estimate"])
+    passk = read_csv(results / "tables/passk_7b.csv", ["arm", "seed", "k", "estimate"])
     assert (passk["estimate"] > 0).any() and (passk["estimate"] < 1).all() and passk["k"].max() == 8
-    conditions = reporting.read_csv(results / "tables/conditions.csv", ["condition", "problems"])
+    conditions = read_csv(results / "tables/conditions.csv", ["condition", "problems"])
     assert {"plain", "plan", "plan-disordered", "plan-incomplete"} <= set(conditions["condition"])
-    steps = reporting.read_csv(results / "tables/dynamics.csv", ["step", "arm"])
+    steps = read_csv(results / "tables/dynamics.csv", ["step", "arm"])
     assert set(steps["step"]) == {0, 1}

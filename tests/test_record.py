@@ -19,11 +19,16 @@ from numpy.typing import NDArray
 from scipy import stats
 from tiny import copy_repository
 
-import workflow
-from anatomy import coverage, estimator_checks, overlay, passk, record, reporting
-from anatomy.analysis import Inputs, Rows
+import _snakemake
+from anatomy.analyses.inputs import Inputs, Rows
 from anatomy.errors import AnatomyError
-from anatomy.passk import Counts
+from anatomy.figures import overlay
+from anatomy.published import bounds, consistency
+from anatomy.published import curves as published_curves
+from anatomy.reporting import numbers
+from anatomy.statistics import accuracy_bins, pass_at_k, proportions
+from anatomy.statistics.pass_at_k import Counts
+from anatomy.storage import csv
 from anatomy.study import validation
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -32,12 +37,12 @@ N = 64
 KS = np.array([1, 2, 3, 5, 8, 13, 22, 38, 64])
 
 
-def files(folder: Path = ROOT / "config/published") -> record.Files:
+def files(folder: Path = ROOT / "config/published") -> published_curves.Files:
     return [{"file": path.stem, "path": str(path)} for path in sorted(folder.glob("*.csv"))]
 
 
 def rows(name: str, *tables: Path, folder: Path = ROOT / "config/published") -> Rows:
-    artifacts = yaml.safe_load((ROOT / "config/record.yaml").read_text())["tables"]
+    artifacts = yaml.safe_load((ROOT / "config/published_numbers.yaml").read_text())["tables"]
     read = {*artifacts[name].get("record", []), "sources"}  # what the workflow gives it
     found: Rows = import_module(f"anatomy.analyses.{name}").rows(
         Inputs(
@@ -55,7 +60,7 @@ def rows(name: str, *tables: Path, folder: Path = ROOT / "config/published") -> 
 def made(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], pd.DataFrame]:
     """Return a function that gives a table of the record, made once and read back as figures read it."""
     folder = tmp_path_factory.mktemp("tables")
-    artifacts = yaml.safe_load((ROOT / "config/record.yaml").read_text())["tables"]
+    artifacts = yaml.safe_load((ROOT / "config/published_numbers.yaml").read_text())["tables"]
 
     def table(name: str) -> pd.DataFrame:
         path = folder / f"{name}.csv"
@@ -63,14 +68,14 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], pd.DataFra
             needed = artifacts[name].get("tables", [])
             for other in needed:
                 table(other)
-            reporting.write_csv(path, rows(name, *(folder / f"{other}.csv" for other in needed)))
-        return reporting.read_csv(path)
+            csv.write_csv(path, rows(name, *(folder / f"{other}.csv" for other in needed)))
+        return csv.read_csv(path)
 
     return table
 
 
 def curve_of(c: NDArray[np.int64], n: int = N, ks: NDArray[np.int64] = KS) -> NDArray[np.float64]:
-    return passk.pass_at_k(n, c[:, None], ks).mean(axis=0)
+    return pass_at_k.pass_at_k(n, c[:, None], ks).mean(axis=0)
 
 
 # What the estimator demands -----------------------------------------------------------------------------
@@ -81,12 +86,12 @@ def curve_of(c: NDArray[np.int64], n: int = N, ks: NDArray[np.int64] = KS) -> ND
 def test_a_curve_of_counts_passes_every_check(successes: list[int]) -> None:
     c = np.array(successes)
     values = np.round(curve_of(c), 4)
-    assert estimator_checks.decrease(KS, values).amount <= 2 * record.ROUNDING
-    assert estimator_checks.dent(KS, values).amount <= 2 * record.ROUNDING + 1e-12
-    assert estimator_checks.deviation(N, KS, values).amount <= record.ROUNDING + 1e-7
-    bins = passk.accuracy_histogram(Counts(np.full(len(c), N), c))
-    assert estimator_checks.deviation(N, KS, values, bins / len(c)).amount <= record.ROUNDING + 1e-7
-    low, high = estimator_checks.mean_range(bins, N)
+    assert consistency.decrease(KS, values).amount <= 2 * published_curves.ROUNDING
+    assert consistency.dent(KS, values).amount <= 2 * published_curves.ROUNDING + 1e-12
+    assert consistency.deviation(N, KS, values).amount <= published_curves.ROUNDING + 1e-7
+    bins = accuracy_bins.accuracy_histogram(Counts(np.full(len(c), N), c))
+    assert consistency.deviation(N, KS, values, bins / len(c)).amount <= published_curves.ROUNDING + 1e-7
+    low, high = consistency.mean_range(bins, N)
     assert low - 1e-12 <= c.mean() / N <= high + 1e-12
 
 
@@ -103,42 +108,42 @@ def test_a_curve_of_counts_passes_every_check(successes: list[int]) -> None:
 def test_a_curve_that_was_touched_fails_the_right_check(change: list[float], caught: set[str]) -> None:
     values = curve_of(np.array([0, 1, 2, 4, 9, 20, 33, 50, 64, 64])) + np.array(change)
     amounts = {
-        "decrease": estimator_checks.decrease(KS, values).amount / 2,
-        "dent": estimator_checks.dent(KS, values).amount / 2,
-        "deviation": estimator_checks.deviation(N, KS, values).amount,
+        "decrease": consistency.decrease(KS, values).amount / 2,
+        "dent": consistency.dent(KS, values).amount / 2,
+        "deviation": consistency.deviation(N, KS, values).amount,
     }
-    assert {name for name, amount in amounts.items() if amount > record.ROUNDING} == caught
+    assert {name for name, amount in amounts.items() if amount > published_curves.ROUNDING} == caught
 
 
 def test_amounts_are_the_largest_and_say_where() -> None:
     values = np.array([0.1, 0.4, 0.3, 0.5])
     ks = np.array([1, 2, 3, 5])
-    assert estimator_checks.decrease(ks, values) == (pytest.approx(0.1), 3)
-    amount, at = estimator_checks.dent(ks, values)
+    assert consistency.decrease(ks, values) == (pytest.approx(0.1), 3)
+    amount, at = consistency.dent(ks, values)
     assert (amount, at) == (pytest.approx(0.4 + 0.1 / 3 - 0.3), 3)
 
 
 def test_the_nearest_curve_of_one_problem() -> None:
     """With one sample a problem, pass@1 is all there is, and any share can be had."""
-    assert estimator_checks.deviation(1, np.array([1]), np.array([0.3])).amount == pytest.approx(0, abs=1e-9)
-    assert estimator_checks.deviation(1, np.array([1]), np.array([1.2])).amount == pytest.approx(0.2)
+    assert consistency.deviation(1, np.array([1]), np.array([0.3])).amount == pytest.approx(0, abs=1e-9)
+    assert consistency.deviation(1, np.array([1]), np.array([1.2])).amount == pytest.approx(0.2)
 
 
 @settings(max_examples=25, deadline=None)
 @given(st.lists(st.integers(0, N), min_size=5, max_size=80))
 def test_least_squares_finds_problems_solved_once(successes: list[int]) -> None:
     c = np.array(successes)
-    fit = estimator_checks.fit(N, KS, curve_of(c), len(c))
+    fit = consistency.fit(N, KS, curve_of(c), len(c))
     assert fit.problems[0] == pytest.approx((c == 0).sum(), abs=1e-4)
     assert fit.problems.sum() == pytest.approx(len(c))
     assert fit.residual < 1e-6
     once = np.eye(N + 1)[1] * len(c)
-    low, high = estimator_checks.reach(N, KS, np.round(curve_of(c), 4), once, record.ROUNDING)
+    low, high = consistency.reach(N, KS, np.round(curve_of(c), 4), once, published_curves.ROUNDING)
     assert low - 1e-3 <= (c == 1).sum() <= high + 1e-3
 
 
 def test_nothing_is_implied_by_a_curve_of_no_counts() -> None:
-    low, high = estimator_checks.reach(4, np.array([1, 2]), np.array([0.5, 0.2]), np.ones(5), 1e-4)
+    low, high = consistency.reach(4, np.array([1, 2]), np.array([0.5, 0.2]), np.ones(5), 1e-4)
     assert np.isnan(low) and np.isnan(high)
 
 
@@ -148,21 +153,21 @@ def test_nothing_is_implied_by_a_curve_of_no_counts() -> None:
 @settings(max_examples=50, deadline=None)
 @given(st.integers(2, 60), st.floats(0, 1))
 def test_no_values_vary_more_than_the_most_uneven(problems: int, share: float) -> None:
-    values = record.most_uneven(np.array(share), problems)
+    values = bounds.most_uneven(np.array(share), problems)
     assert values.shape == (problems,) and values.min() >= 0 and values.max() <= 1
     assert values.mean() == pytest.approx(share)
     rng = np.random.default_rng(problems)
     other = rng.beta(1, 1, problems)
-    assert record.most_uneven(np.array(other.mean()), problems).var() >= other.var() - 1e-12
+    assert bounds.most_uneven(np.array(other.mean()), problems).var() >= other.var() - 1e-12
 
 
 @settings(max_examples=50, deadline=None)
 @given(st.integers(1, 40), st.data())
 def test_p_of_every_pairing_is_within_its_range(problems: int, data: st.DataObject) -> None:
     arm, base = data.draw(st.integers(0, problems)), data.draw(st.integers(0, problems))
-    least, most = record.p_range(arm, base, problems)
+    least, most = bounds.p_range(arm, base, problems)
     found = [
-        coverage.mcnemar(base - both, arm - both)
+        proportions.mcnemar(base - both, arm - both)
         for both in range(max(0, arm + base - problems), min(arm, base) + 1)
     ]
     assert min(found) == pytest.approx(least) and max(found) == pytest.approx(most)
@@ -170,10 +175,10 @@ def test_p_of_every_pairing_is_within_its_range(problems: int, data: st.DataObje
 
 def test_the_widest_interval_holds_that_of_every_pairing() -> None:
     arm, base, problems = 19, 23, 30
-    low, high = record.change_interval(np.array(arm / problems), np.array(base / problems), problems, 0.95)
+    low, high = bounds.change_interval(np.array(arm / problems), np.array(base / problems), problems, 0.95)
     for both in range(12, 20):
         cells = np.repeat([0, 1, 2, 3], [both, base - both, arm - both, problems - arm - base + both])
-        paired = coverage.change((cells == 2) * 1.0, (cells == 1) * 1.0, np.ones(problems))
+        paired = proportions.change((cells == 2) * 1.0, (cells == 1) * 1.0, np.ones(problems))
         assert low - 1e-9 <= paired.low and paired.high <= high + 1e-9
 
 
@@ -187,16 +192,16 @@ def test_intervals_hold_their_level_for_any_pairing() -> None:
             skill = rng.normal(size=60)
             other = sign * skill if sign else rng.normal(size=60)
             one, two = stats.norm.cdf(skill + 0.6), stats.norm.cdf(other)
-            low, high = record.change_interval(one.mean(), two.mean(), 60, 0.95)
+            low, high = bounds.change_interval(one.mean(), two.mean(), 60, 0.95)
             held.append(low <= stats.norm.cdf(0.6 / np.sqrt(2)) - 0.5 <= high)
         assert np.mean(held) >= 0.95
 
 
 def test_curves_that_only_meet_have_not_crossed() -> None:
     ks = np.array([1, 2, 4])
-    meet = record.crossover_interval(ks, np.array([0.5, 0.6, 0.7]), np.array([0.4, 0.5, 0.7]), 1000, 0.95)
+    meet = bounds.crossover_interval(ks, np.array([0.5, 0.6, 0.7]), np.array([0.4, 0.5, 0.7]), 1000, 0.95)
     assert meet[0] == np.inf and meet[2] == np.inf
-    cross = record.crossover_interval(ks, np.array([0.5, 0.6, 0.6]), np.array([0.2, 0.5, 0.9]), 1000, 0.95)
+    cross = bounds.crossover_interval(ks, np.array([0.5, 0.6, 0.6]), np.array([0.2, 0.5, 0.9]), 1000, 0.95)
     assert cross[1] <= cross[0] <= cross[2] and cross[0] == pytest.approx(2 * 2**0.25)
 
 
@@ -204,15 +209,15 @@ def test_curves_that_only_meet_have_not_crossed() -> None:
 
 
 def test_the_record_is_whole_and_every_line_has_its_source() -> None:
-    curves = record.curves(files())
+    curves = published_curves.curves(files())
     assert len(curves) == 144 and sum(len(curve.ks) for curve in curves) == 3720
-    assert len(record.contrasts(curves)) == 88
-    histograms = list(record.histograms(files()))
+    assert len(published_curves.contrasts(curves)) == 88
+    histograms = list(published_curves.histograms(files()))
     assert len(histograms) == 48
     sizes = {curve.benchmark: curve.problems for curve in curves}
     assert all(counts.sum() == sizes[names["benchmark"]] for names, counts in histograms)
-    assert len(record.values(files())) > 200 and len(record.sparkle(files())) == 33
-    sources = reporting.read_csv(ROOT / "config/published/sources.csv")
+    assert len(published_curves.values(files())) > 200 and len(published_curves.sparkle(files())) == 33
+    sources = csv.read_csv(ROOT / "config/published/sources.csv")
     assert not sources.isna().any().any() and not sources.duplicated(["file", "item"]).any()
     assert {"yue2025_curves", "yue2025_histograms", "yue2025_tables", "wang2025_tables"} <= set(
         sources["file"]
@@ -233,7 +238,7 @@ def test_a_number_without_a_source_is_refused(tmp_path: Path) -> None:
     lines = sources.read_text().splitlines(keepends=True)
     sources.write_text("".join(line for line in lines if not line.startswith("yue2025_curves,Fig7")))
     with pytest.raises(AnatomyError, match=r"figure Fig7: no source.*sources\.csv"):
-        record.curves(files(folder))
+        published_curves.curves(files(folder))
 
 
 def test_a_curve_of_an_unknown_panel_is_refused(tmp_path: Path) -> None:
@@ -242,7 +247,7 @@ def test_a_curve_of_an_unknown_panel_is_refused(tmp_path: Path) -> None:
     with (folder / "yue2025_curves.csv").open("a") as table:
         table.write("Fig2,AIME24/Other,base,1,0.5\n")
     with pytest.raises(AnatomyError, match="no line for panel 'AIME24/Other' of Fig2"):
-        record.curves(files(folder))
+        published_curves.curves(files(folder))
 
 
 # What it says -------------------------------------------------------------------------------------------
@@ -260,9 +265,9 @@ def test_which_curves_cannot_come_from_the_estimator(made: Callable[[str], pd.Da
     }
     # All but one fit without the point at k = 1, and the pass@1 that the others imply is not the plotted one.
     without = mixed.set_index(["benchmark", "series"])
-    assert without.loc[("HumanEval+", "RL"), "without_first"] > record.ROUNDING
+    assert without.loc[("HumanEval+", "RL"), "without_first"] > published_curves.ROUNDING
     vision = without.drop(index=("HumanEval+", "RL"))
-    assert (vision["without_first"] <= record.ROUNDING).all()
+    assert (vision["without_first"] <= published_curves.ROUNDING).all()
     assert ((vision["first"] < vision["first_low"]) | (vision["first"] > vision["first_high"])).all()
     counts = made("published_check_counts").set_index("check")
     assert (
@@ -285,7 +290,7 @@ def test_coverage_tables_have_the_known_p(made: Callable[[str], pd.DataFrame]) -
         ("Reproduction", "MATH500"): 0.0009,
     }
     lists = (
-        record.values(files())
+        published_curves.values(files())
         .query("table == 'Table 4'")
         .pivot_table(index="item", columns="quantity", values="value")
     )
@@ -346,10 +351,10 @@ def test_the_averages_of_the_second_paper(made: Callable[[str], pd.DataFrame]) -
 
 @pytest.mark.slow
 def test_every_table_has_its_keys_and_numbers(made: Callable[[str], pd.DataFrame], tmp_path: Path) -> None:
-    artifacts = yaml.safe_load((ROOT / "config/record.yaml").read_text())["tables"]
+    artifacts = yaml.safe_load((ROOT / "config/published_numbers.yaml").read_text())["tables"]
     for name, spec in artifacts.items():
         made(name).to_csv(tmp_path / f"{name}.csv", index=False)
-        assert reporting.numbers(name, tmp_path / f"{name}.csv", spec), name
+        assert numbers.numbers(name, tmp_path / f"{name}.csv", spec), name
 
 
 # The configuration --------------------------------------------------------------------------------------
@@ -416,9 +421,9 @@ def test_a_figure_shows_published_curves_where_the_overlay_is_on(
         for k in (1, 2, 4)
         for value in ({"estimate": 0.5, "low": 0.4, "high": 0.6},)
     ]
-    reporting.write_csv(tmp_path / "passk.csv", points)
+    csv.write_csv(tmp_path / "passk.csv", points)
     crossover = {"arm": "grpo", "base": "base", "benchmark": "hard", "target": "answer", "estimate": 2.0}
-    reporting.write_csv(tmp_path / "crossover.csv", [crossover])
+    csv.write_csv(tmp_path / "crossover.csv", [crossover])
     inputs = [str(tmp_path / f"{name}.csv") for name in ("passk", "crossover", "published_curves")]
     for spec, shown in (({}, False), (OVERLAY, True)):
         out = tmp_path / "figure.svg"
@@ -446,7 +451,7 @@ def test_the_record_needs_nothing_but_itself(tmp_path: Path) -> None:
     folder = copy_repository(tmp_path / "clone")
     plan = snakemake(folder, "-n", "--quiet", "rules", "--", "published")
     jobs = dict(re.findall(r"^(\w+) +(\d+)$", plan, re.MULTILINE))
-    entries = yaml.safe_load((ROOT / "config/record.yaml").read_text())
+    entries = yaml.safe_load((ROOT / "config/published_numbers.yaml").read_text())
     count = {kind: len(entries[f"{kind}s"]) for kind in ("table", "figure")}
     assert {name: int(number) for name, number in jobs.items() if name != "total"} == count | {"published": 1}
     snakemake(folder, "--", "figures/embedded/published_failures.svg")
@@ -461,7 +466,7 @@ def test_the_record_needs_nothing_but_itself(tmp_path: Path) -> None:
 def test_a_figure_needs_the_record_where_the_overlay_is_on(on: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(ROOT)
     target = "figures/embedded/passk.svg"
-    read = workflow.load([], {"overlay": on})
+    read = _snakemake.load([], {"overlay": on})
     from snakemake.dag import DAG  # after what ``load`` imports: they import each other
     from snakemake.jobs import Job
 

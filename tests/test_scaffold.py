@@ -10,22 +10,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 from test_benchmarks import COUNTS, problems
 
-from anatomy import tables, world
 from anatomy.errors import AnatomyError
-from anatomy.scaffold import (
-    CHUNKS,
+from anatomy.prompts.chunks import CHUNKS, chunks, spans, world_chunks
+from anatomy.prompts.templates import (
     CONDITIONS,
     PARTIAL,
     Template,
-    chunks,
     fill,
     link,
     link_number,
     load_template,
     prompts,
-    spans,
-    world_chunks,
 )
+from anatomy.storage import parquet
+from anatomy.world import problems as world_problems
 
 TEMPLATES = Path(__file__).resolve().parents[1] / "config/templates"
 PROGRAM = ("fence", "continuation", "body")
@@ -136,9 +134,9 @@ def test_published_solutions_are_cut_outside_formulas(name: str) -> None:
             assert not any(any(unclosed(start)) for start in starts), row["problem"]
 
 
-@given(st.integers(0, 2**32), st.integers(1, world.MAX_STEPS))
+@given(st.integers(0, 2**32), st.integers(1, world_problems.MAX_STEPS))
 def test_world_chunks_are_words_and_give_the_solution_back(seed: int, steps: int) -> None:
-    problem = world.problems(seed, "made", 1, [steps], ["mixed"], "test")[0]
+    problem = world_problems.problems(seed, "made", 1, [steps], ["mixed"], "test")[0]
     parts = world_chunks(problem.lines, problem.answer)
     assert "".join(parts) == problem.solution
     assert parts[-1].endswith(f"ans {problem.answer}")
@@ -226,10 +224,10 @@ def test_a_missing_template_is_named(tmp_path: Path) -> None:
 
 # Prompts
 
-WORLD = world.parse("a = 3 ; b = a @ 5 ; c = a # b ; d = b * c ; e = d - 6 ; ask d e ?")
+WORLD = world_problems.parse("a = 3 ; b = a @ 5 ; c = a # b ; d = b * c ; e = d - 6 ; ask d e ?")
 
 
-def world_row(problem: world.Problem) -> Row:
+def world_row(problem: world_problems.Problem) -> Row:
     return {
         "problem": problem.name,
         "benchmark": "made",
@@ -340,21 +338,21 @@ def test_the_prefix_is_the_given_chunks_alone() -> None:
             assert row["prompt"].endswith(f"Assistant: <think>\n{given}".rstrip())
 
 
-@given(st.integers(0, 2**32), st.integers(1, world.MAX_STEPS))
+@given(st.integers(0, 2**32), st.integers(1, world_problems.MAX_STEPS))
 def test_world_prompts_are_words_with_one_space_between(seed: int, steps: int) -> None:
-    problem = world.problems(seed, "made", 1, [steps], ["mixed"], "test")[0]
+    problem = world_problems.problems(seed, "made", 1, [steps], ["mixed"], "test")[0]
     row = world_row(problem)
     found = {row["condition"]: row for row in prompts(row, template("world"), CONDITIONS)}
     assert all(" ".join(row["prompt"].split()) == row["prompt"] for row in found.values())
     assert found["plain"]["prompt"] == found["partial-0"]["prompt"] == problem.text
     assert found["guess"]["prompt"] == f"{problem.text} guess"
-    assert found["plan"]["prompt"] == world.prompt(problem, problem.plan)
-    assert found["knowledge"]["prompt"] == world.prompt(problem, problem.knowledge)
+    assert found["plan"]["prompt"] == world_problems.prompt(problem, problem.plan)
+    assert found["knowledge"]["prompt"] == world_problems.prompt(problem, problem.knowledge)
     # Level 4 gives every line, and leaves the answer to the model.
     assert found["partial-4"]["prefix"] == " ".join(problem.lines)
     assert found["partial-4"]["prompt"] == f"{problem.text} {' '.join(problem.lines)}"
     for number in range(1, steps + 1):
-        assert found[f"subproblem-{number}"]["prompt"] == world.link(problem, number, problem.values)
+        assert found[f"subproblem-{number}"]["prompt"] == world_problems.link(problem, number, problem.values)
 
 
 def test_level_4_of_a_boxed_template_gives_the_whole_solution() -> None:
@@ -473,4 +471,4 @@ def test_published_problems_have_partial_prompts_where_they_have_solutions(name:
     assert all(row["prompt"].endswith(f" <think>\n{row['prefix']}".rstrip()) for row in found)
     whole = {row["problem"]: row["prefix"] for row in found if row["condition"] == "partial-4"}
     assert whole == {p["problem"]: p["solution"].rstrip() for p in problems(name) if p["solution"]}
-    tables.write(tmp_path / "prompts.parquet", "prompts", found)
+    parquet.write(tmp_path / "prompts.parquet", "prompts", found)

@@ -12,13 +12,16 @@ import torch
 from tokenizers.processors import TemplateProcessing
 
 import score as script
-from anatomy import models, tables, world
-from anatomy.decoding import Sampling
-from anatomy.engine import Prompt, TransformersEngine
-from anatomy.scoring import Score, Scorer
+from anatomy.models import store
+from anatomy.models.decoding import Sampling
+from anatomy.sampling.engine import Prompt
+from anatomy.sampling.log_likelihood import Score, Scorer
+from anatomy.sampling.transformers_engine import TransformersEngine
+from anatomy.storage import parquet, schemas
+from anatomy.world.problems import VOCABULARY
 
 END = 1
-WORDS = world.VOCABULARY
+WORDS = VOCABULARY
 FIELDS = ("tokens", "logprob", "surprisal", "entropy")
 
 
@@ -34,12 +37,12 @@ def one_thread() -> Iterator[None]:
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A random model; weights large enough that its distribution depends on the whole context."""
     torch.manual_seed(0)
-    tokenizer = models.word_tokenizer(WORDS)
-    model = models.create(tokenizer, hidden=32, layers=2, heads=4, kv_heads=2, inner=48)
+    tokenizer = store.word_tokenizer(WORDS)
+    model = store.create(tokenizer, hidden=32, layers=2, heads=4, kv_heads=2, inner=48)
     for weight in model.parameters():
         weight.data *= 4 if weight.ndim > 1 else 1
     folder = tmp_path_factory.mktemp("models") / "step-3"
-    models.save(model, tokenizer, folder)
+    store.save(model, tokenizer, folder)
     return folder
 
 
@@ -105,7 +108,7 @@ def test_scores_come_in_the_order_of_the_texts(scorer: Scorer) -> None:
 def test_a_uniform_model_by_hand(scorer: Scorer) -> None:
     flat = Scorer.__new__(Scorer)
     flat.tokenizer = scorer.tokenizer
-    flat.model = models.create(scorer.tokenizer, hidden=8, layers=1, heads=2, kv_heads=2, inner=8).eval()
+    flat.model = store.create(scorer.tokenizer, hidden=8, layers=1, heads=2, kv_heads=2, inner=8).eval()
     for weight in flat.model.parameters():
         weight.data.zero_()
     bits = math.log(len(WORDS) + 2)
@@ -147,7 +150,7 @@ def test_scores_agree_with_decoding(folder: Path, scorer: Scorer) -> None:
 
 def test_a_token_that_opens_texts_opens_the_prompt_alone(scorer: Scorer) -> None:
     opening = Scorer.__new__(Scorer)
-    opening.model, opening.tokenizer = scorer.model, models.word_tokenizer(WORDS)
+    opening.model, opening.tokenizer = scorer.model, store.word_tokenizer(WORDS)
     first = WORDS[3]
     opening.tokenizer.backend_tokenizer.post_processor = TemplateProcessing(
         single=f"{first} $A", special_tokens=[(first, opening.tokenizer.get_vocab()[first])]
@@ -219,13 +222,13 @@ def job(tmp_path: Path, folder: Path) -> SimpleNamespace:
         for name, asked in (("p1", "a = 1 ; ask a ?"), ("p2", "b = 2 ; ask b ?"))
         for condition, text in (("plain", asked), ("guess", f"{asked} guess"))
     ]
-    tables.write(tmp_path / "prompts.parquet", "prompts", prompts)
+    parquet.write(tmp_path / "prompts.parquet", "prompts", prompts)
     problems = [
-        dict.fromkeys(tables.SCHEMAS["problems"].names)
+        dict.fromkeys(schemas.SCHEMAS["problems"].names)
         | {"problem": name, "benchmark": "easy", "text": "t", "answers": ["1"], "solution": solution}
         for name, solution in (("p1", "ans 1"), ("p2", None))
     ]
-    tables.write(tmp_path / "problems.parquet", "problems", problems)
+    parquet.write(tmp_path / "problems.parquet", "problems", problems)
     shards = [tmp_path / "shard-000.parquet", tmp_path / "shard-001.parquet"]
     for shard, name in zip(shards, ("p1", "p2"), strict=True):
         samples = [
@@ -242,7 +245,7 @@ def job(tmp_path: Path, folder: Path) -> SimpleNamespace:
             }
             for sample in range(4)
         ]
-        tables.write(shard, "samples", samples)
+        parquet.write(shard, "samples", samples)
     return SimpleNamespace(
         input=SimpleNamespace(
             model=str(folder.parent),
@@ -259,7 +262,7 @@ def job(tmp_path: Path, folder: Path) -> SimpleNamespace:
 def test_the_script_scores_the_first_samples_of_all_shards(job: SimpleNamespace, scorer: Scorer) -> None:
     told: list[str] = []
     script.main(job, told.append)
-    found = tables.read(job.output[0], "scores")
+    found = parquet.read(job.output[0], "scores")
     assert found[["problem", "sample"]].to_numpy().tolist() == [
         [name, sample] for name in ("p1", "p2") for sample in range(3)
     ]
@@ -275,7 +278,7 @@ def test_the_script_prompts_as_asked(job: SimpleNamespace, scorer: Scorer) -> No
     job.params.condition = "guess"
     script.main(job, print)
     (expected,) = scorer.score(["a = 1 ; ask a ? guess"], ["ans 0"], [False])
-    assert tables.read(job.output[0], "scores")["logprob"][0] == pytest.approx(expected.logprob, abs=1e-5)
+    assert parquet.read(job.output[0], "scores")["logprob"][0] == pytest.approx(expected.logprob, abs=1e-5)
 
 
 def test_the_script_scores_reference_solutions(job: SimpleNamespace, scorer: Scorer) -> None:
@@ -283,7 +286,7 @@ def test_the_script_scores_reference_solutions(job: SimpleNamespace, scorer: Sco
     del job.input.texts
     script.main(job, print)
     (expected,) = scorer.score(["a = 1 ; ask a ?"], ["ans 1"], [False])
-    found = tables.read(job.output[0], "scores").to_dict("records")
+    found = parquet.read(job.output[0], "scores").to_dict("records")
     assert found == [{"problem": "p1", "sample": 0, **{field: getattr(expected, field) for field in FIELDS}}]
 
 

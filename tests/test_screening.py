@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from anatomy import tables
 from anatomy.errors import AnatomyError
-from anatomy.screening import failed, select, training_set
-from anatomy.verdicts import COUNTED
+from anatomy.problems.selection import failed, select, training_set
+from anatomy.storage import parquet
+from anatomy.storage.verdicts import COUNTED
 
 Row = dict[str, Any]
 PROBLEMS: list[Row] = [{"problem": f"p{at}", "text": f"question {at}"} for at in range(20)]
@@ -22,10 +22,10 @@ def counts(path: Path, answers: dict[str, int]) -> pd.DataFrame:
     """A table 'counts' as it is read from disk."""
     rest = {"condition": "plain", "n": 8, "derivation": 0, "chain": None, "lenient": 0}
     rest |= {**dict.fromkeys(COUNTED, 0), "tokens": 80, "entropy": None, "temperature": 1.0}
-    tables.write(
+    parquet.write(
         path, "counts", [{"problem": name, "answer": right, **rest} for name, right in answers.items()]
     )
-    return tables.read(path, "counts")
+    return parquet.read(path, "counts")
 
 
 def names(problems: list[Any]) -> list[str]:

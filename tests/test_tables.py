@@ -16,9 +16,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from anatomy import tables
 from anatomy.errors import AnatomyError
-from anatomy.verdicts import COUNTED
+from anatomy.storage import atomic, parquet, schemas
+from anatomy.storage.verdicts import COUNTED
 
 Row = dict[str, Any]
 TEXT = st.text(st.characters(codec="utf-8"), max_size=12)
@@ -37,7 +37,7 @@ VALUES: dict[pa.DataType, st.SearchStrategy[Any]] = {
 def rows_of(table: str, most: int = 8) -> st.SearchStrategy[list[Row]]:
     columns = {
         field.name: st.none() | VALUES[field.type] if field.nullable else VALUES[field.type]
-        for field in tables.SCHEMAS[table]
+        for field in schemas.SCHEMAS[table]
     }
     return st.lists(st.fixed_dictionaries(columns), max_size=most)
 
@@ -64,11 +64,11 @@ def counts(rows: int = 12) -> list[Row]:
 def refused(path: Path, table: str = "counts") -> str:
     """The message with which a file is refused, by every way of reading; it names the file."""
     with pytest.raises(AnatomyError, match=path.name) as caught:
-        tables.verify(path, table)
+        parquet.verify(path, table)
     with pytest.raises(AnatomyError):
-        tables.read(path, table)
+        parquet.read(path, table)
     with pytest.raises(AnatomyError):
-        list(tables.records(path, table))
+        list(parquet.records(path, table))
     return str(caught.value)
 
 
@@ -76,20 +76,20 @@ def refused(path: Path, table: str = "counts") -> str:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("table", tables.SCHEMAS)
+@pytest.mark.parametrize("table", schemas.SCHEMAS)
 def test_round_trip(table: str, tmp_path_factory: pytest.TempPathFactory) -> None:
     path = tmp_path_factory.mktemp("tables") / f"{table}.parquet"
 
     @settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.too_slow])
     @given(rows_of(table))
     def check(rows: list[Row]) -> None:
-        tables.write(path, table, rows)
-        tables.verify(path, table)
-        assert list(tables.records(path, table)) == rows
-        frame = tables.read(path, table)
-        assert list(frame.columns) == tables.SCHEMAS[table].names and len(frame) == len(rows)
-        first = tables.SCHEMAS[table].names[0]
-        assert list(tables.records(path, table, [first])) == [{first: row[first]} for row in rows]
+        parquet.write(path, table, rows)
+        parquet.verify(path, table)
+        assert list(parquet.records(path, table)) == rows
+        frame = parquet.read(path, table)
+        assert list(frame.columns) == schemas.SCHEMAS[table].names and len(frame) == len(rows)
+        first = schemas.SCHEMAS[table].names[0]
+        assert list(parquet.records(path, table, [first])) == [{first: row[first]} for row in rows]
 
     check()
 
@@ -130,28 +130,28 @@ def test_round_trip(table: str, tmp_path_factory: pytest.TempPathFactory) -> Non
     ],
 )
 def test_columns_and_what_may_be_missing(table: str, columns: str, nullable: set[str]) -> None:
-    schema = tables.SCHEMAS[table]
+    schema = schemas.SCHEMAS[table]
     assert schema.names == columns.split()
     assert {field.name for field in schema if field.nullable} == nullable
 
 
-@pytest.mark.parametrize("table", tables.SCHEMAS)
+@pytest.mark.parametrize("table", schemas.SCHEMAS)
 def test_every_column_has_a_unit(table: str) -> None:
-    assert all(field.metadata[b"unit"] for field in tables.SCHEMAS[table])
+    assert all(field.metadata[b"unit"] for field in schemas.SCHEMAS[table])
 
 
 def test_pieces_and_shards_are_read_in_order(tmp_path: Path) -> None:
     rows = counts(50)
     paths = [tmp_path / "0.parquet", tmp_path / "1.parquet"]
-    with tables.writing(paths[0], "counts") as writer:
+    with parquet.writing(paths[0], "counts") as writer:
         for start in range(0, 30, 10):
             writer.write(pd.DataFrame(rows[start : start + 10]))
         assert writer.rows == 30 and not paths[0].exists()
-    tables.write(paths[1], "counts", rows[30:])
-    assert list(tables.records(paths, "counts")) == rows
-    assert tables.read(paths, "counts")["problem"].tolist() == [row["problem"] for row in rows]
-    assert [len(piece) for piece in tables.stream(paths, "counts", rows=20)] == [20, 10, 20]
-    assert list(tables.read([], "counts").columns) == tables.SCHEMAS["counts"].names
+    parquet.write(paths[1], "counts", rows[30:])
+    assert list(parquet.records(paths, "counts")) == rows
+    assert parquet.read(paths, "counts")["problem"].tolist() == [row["problem"] for row in rows]
+    assert [len(piece) for piece in parquet.stream(paths, "counts", rows=20)] == [20, 10, 20]
+    assert list(parquet.read([], "counts").columns) == schemas.SCHEMAS["counts"].names
 
 
 # Files that are refused ---------------------------------------------------------------------------------
@@ -160,26 +160,26 @@ def test_pieces_and_shards_are_read_in_order(tmp_path: Path) -> None:
 def test_small_pieces_share_row_groups_that_stay_small(tmp_path: Path) -> None:
     path = tmp_path / "prompts.parquet"
     row = {"benchmark": "b", "condition": "plain", "template": "t", "prefix": ""}
-    with tables.writing(path, "prompts") as writer:
+    with parquet.writing(path, "prompts") as writer:
         for piece in range(3_000):
             writer.write([{**row, "problem": f"p{piece}", "prompt": f"{piece:05d}" * 1_000}])
     assert writer.rows == 3_000
     metadata = pq.read_metadata(path)
     sizes = [metadata.row_group(at).num_rows for at in range(metadata.num_row_groups)]
     assert len(sizes) == 4 and all(820 < size < 840 for size in sizes[:-1])  # 4 MiB of 5 kB each
-    assert tables.read(path, "prompts")["prompt"].tolist() == [f"{at:05d}" * 1_000 for at in range(3_000)]
+    assert parquet.read(path, "prompts")["prompt"].tolist() == [f"{at:05d}" * 1_000 for at in range(3_000)]
 
 
 def test_the_footer_holds_no_content(tmp_path: Path) -> None:
     path = tmp_path / "prompts.parquet"
     row = {"benchmark": "b", "condition": "plain", "template": "t", "prefix": ""}
-    tables.write(path, "prompts", [{**row, "problem": "p", "prompt": "told" * 1_000}])
+    parquet.write(path, "prompts", [{**row, "problem": "p", "prompt": "told" * 1_000}])
     assert pq.read_metadata(path).serialized_size < 5_000
     assert not any(pq.read_metadata(path).row_group(0).column(at).is_stats_set for at in range(6))
 
 
 def test_a_truncated_file_is_refused_by_name(tmp_path: Path) -> None:
-    tables.write(tmp_path / "whole.parquet", "counts", counts())
+    parquet.write(tmp_path / "whole.parquet", "counts", counts())
     data = (tmp_path / "whole.parquet").read_bytes()
     path = tmp_path / "cut.parquet"
     for size in [*range(0, len(data), 50), len(data) - 1]:
@@ -190,14 +190,14 @@ def test_a_truncated_file_is_refused_by_name(tmp_path: Path) -> None:
 
 
 def test_a_flipped_bit_is_refused_by_name(tmp_path: Path) -> None:
-    tables.write(tmp_path / "whole.parquet", "counts", counts())
+    parquet.write(tmp_path / "whole.parquet", "counts", counts())
     data = (tmp_path / "whole.parquet").read_bytes()
     path = tmp_path / "flipped.parquet"
     unseen: list[object] = []
     for at in [*range(0, len(data), 7), *range(len(data) - 12, len(data))]:
         path.write_bytes(data[:at] + bytes([data[at] ^ (1 << at % 8)]) + data[at + 1 :])
         try:
-            tables.verify(path, "counts")
+            parquet.verify(path, "counts")
             unseen.append(at)
         except AnatomyError as error:
             assert path.name in str(error)  # noqa: PT017
@@ -211,7 +211,7 @@ def test_a_foreign_file_is_refused_by_name(tmp_path: Path) -> None:
     pd.DataFrame(counts()).to_parquet(path)
     assert "not a table of this workflow" in refused(path)
     # Even with the right schema, and the name of the table in it.
-    schema = tables.SCHEMAS["counts"].with_metadata({b"anatomy.table": b"counts"})
+    schema = schemas.SCHEMAS["counts"].with_metadata({b"anatomy.table": b"counts"})
     pq.write_table(pa.Table.from_pylist(counts(), schema=schema), path)
     refused(path)
     path.write_text("problem,n,answer\n" * 5)
@@ -220,7 +220,7 @@ def test_a_foreign_file_is_refused_by_name(tmp_path: Path) -> None:
 
 def test_an_edited_file_is_refused_by_name(tmp_path: Path) -> None:
     path = tmp_path / "edited.parquet"
-    tables.write(path, "counts", counts())
+    parquet.write(path, "counts", counts())
     table = pq.read_table(path)
     answers = pa.array([8] * len(table), pa.int64())
     pq.write_table(table.set_column(3, table.schema.field("answer"), answers), path)
@@ -229,8 +229,8 @@ def test_an_edited_file_is_refused_by_name(tmp_path: Path) -> None:
 
 def test_another_table_is_refused_by_name(tmp_path: Path) -> None:
     path = tmp_path / "counts.parquet"
-    tables.write(path, "counts", counts())
-    for table in set(tables.SCHEMAS) - {"counts"}:
+    parquet.write(path, "counts", counts())
+    for table in set(schemas.SCHEMAS) - {"counts"}:
         assert f"'{table}'" in refused(path, table)
 
 
@@ -249,7 +249,7 @@ def unfit(path: Path, change: Row, frame: bool) -> str:
         for name in [name for name, value in change.items() if value is ...]:
             del row[name]
     with pytest.raises(AnatomyError) as caught:
-        tables.write(path, "counts", pd.DataFrame(rows) if frame else rows)
+        parquet.write(path, "counts", pd.DataFrame(rows) if frame else rows)
     assert not list(path.parent.iterdir())
     named, _, told = str(caught.value).partition("'counts'")
     assert path.name in named
@@ -296,7 +296,7 @@ def test_one_row_with_an_extra_column_is_refused(tmp_path: Path) -> None:
     rows = counts()
     rows[7]["surprise"] = 1
     with pytest.raises(AnatomyError, match="surprise"):
-        tables.write(tmp_path / "wrong.parquet", "counts", rows)
+        parquet.write(tmp_path / "wrong.parquet", "counts", rows)
 
 
 # Whole or not at all ------------------------------------------------------------------------------------
@@ -304,7 +304,7 @@ def test_one_row_with_an_extra_column_is_refused(tmp_path: Path) -> None:
 
 def test_a_writer_that_raises_leaves_nothing(tmp_path: Path) -> None:
     path = tmp_path / "counts.parquet"
-    with pytest.raises(RuntimeError), tables.writing(path, "counts") as writer:  # noqa: PT012
+    with pytest.raises(RuntimeError), parquet.writing(path, "counts") as writer:  # noqa: PT012
         writer.write(counts())
         raise RuntimeError
     assert not list(tmp_path.iterdir())
@@ -312,21 +312,21 @@ def test_a_writer_that_raises_leaves_nothing(tmp_path: Path) -> None:
 
 def test_a_writer_that_raises_leaves_the_former_file(tmp_path: Path) -> None:
     path = tmp_path / "counts.parquet"
-    tables.write(path, "counts", counts(3))
-    with pytest.raises(AnatomyError), tables.writing(path, "counts") as writer:
+    parquet.write(path, "counts", counts(3))
+    with pytest.raises(AnatomyError), parquet.writing(path, "counts") as writer:
         writer.write([{"problem": "p"}])
-    assert len(tables.read(path, "counts")) == 3
+    assert len(parquet.read(path, "counts")) == 3
     assert [found.name for found in tmp_path.iterdir()] == ["counts.parquet"]
 
 
 def test_atomic_keeps_the_suffix_and_cleans_up(tmp_path: Path) -> None:
     path = tmp_path / "new" / "table.csv"
-    with tables.atomic(path) as partial:
+    with atomic.atomic(path) as partial:
         assert partial.suffix == ".csv" and partial.parent == path.parent
         partial.write_text("a")
         assert not path.exists()
     assert path.read_text() == "a"
-    with pytest.raises(FileNotFoundError), tables.atomic(path):
+    with pytest.raises(FileNotFoundError), atomic.atomic(path):
         pass  # nothing was written
     assert [found.name for found in path.parent.iterdir()] == ["table.csv"]
 
@@ -334,7 +334,9 @@ def test_atomic_keeps_the_suffix_and_cleans_up(tmp_path: Path) -> None:
 KILLED = """
 import itertools, sys
 sys.path.append(sys.argv[1])
-from anatomy import tables
+from anatomy.storage import schemas
+from anatomy.storage import parquet
+from anatomy.storage import atomic
 with tables.writing(sys.argv[2], "samples") as writer:
     for piece in itertools.count():
         writer.write([
@@ -350,7 +352,7 @@ with tables.writing(sys.argv[2], "samples") as writer:
 @pytest.mark.slow
 def test_a_killed_process_leaves_no_file_under_the_final_name(tmp_path: Path) -> None:
     path = tmp_path / "samples.parquet"
-    library = str(Path(tables.__file__).parents[1])
+    library = str(Path(parquet.__file__).parents[2])
     process = subprocess.Popen(
         [sys.executable, "-c", KILLED, library, str(path)], stdout=subprocess.PIPE, text=True
     )
@@ -365,8 +367,8 @@ def test_a_killed_process_leaves_no_file_under_the_final_name(tmp_path: Path) ->
     (left,) = tmp_path.iterdir()  # the kill did come in the middle of writing
     assert left.stat().st_size > 10_000
     refused(left, "samples")
-    tables.write(path, "samples", [])
-    assert tables.read(path, "samples").empty
+    parquet.write(path, "samples", [])
+    assert parquet.read(path, "samples").empty
 
 
 # Identity -----------------------------------------------------------------------------------------------
@@ -374,13 +376,13 @@ def test_a_killed_process_leaves_no_file_under_the_final_name(tmp_path: Path) ->
 
 def test_identity_is_that_of_the_content(tmp_path: Path) -> None:
     def identity(name: str, rows: list[Row]) -> str:
-        tables.write(tmp_path / name, "counts", rows)
-        return tables.identity(tmp_path / name)
+        parquet.write(tmp_path / name, "counts", rows)
+        return parquet.identity(tmp_path / name)
 
     same = identity("a.parquet", counts())
     assert identity("b.parquet", counts()) == same
     os.utime(tmp_path / "a.parquet", (0, 0))
-    assert tables.identity(tmp_path / "a.parquet") == same
+    assert parquet.identity(tmp_path / "a.parquet") == same
     others = []
     for row, (column, value) in enumerate(
         [
@@ -403,21 +405,21 @@ def test_identity_is_that_of_the_content(tmp_path: Path) -> None:
 
 def test_identity_refuses_what_is_cut_off(tmp_path: Path) -> None:
     path = tmp_path / "cut.parquet"
-    tables.write(path, "counts", counts())
+    parquet.write(path, "counts", counts())
     path.write_bytes(path.read_bytes()[:-5])
     with pytest.raises(AnatomyError, match=r"cut\.parquet"):
-        tables.identity(path)
+        parquet.identity(path)
 
 
-@pytest.mark.parametrize("kind", [tables.atomic, tables.atomic_folder])
+@pytest.mark.parametrize("kind", [atomic.atomic, atomic.atomic_folder])
 def test_what_is_being_written_beside_a_name_that_ends_alike_is_left_alone(kind: Any, tmp_path: Path) -> None:
     with kind(tmp_path / "code-train") as other:
-        (other / "a" if kind is tables.atomic_folder else other).write_text("whole")
+        (other / "a" if kind is atomic.atomic_folder else other).write_text("whole")
         left = tmp_path / ".partial-1-train"
-        left.mkdir() if kind is tables.atomic_folder else left.touch()
+        left.mkdir() if kind is atomic.atomic_folder else left.touch()
         with kind(tmp_path / "train") as partial:
             assert not left.exists() and other.exists()
-            (partial / "a" if kind is tables.atomic_folder else partial).write_text("too")
+            (partial / "a" if kind is atomic.atomic_folder else partial).write_text("too")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["code-train", "train"]
 
 
@@ -425,7 +427,9 @@ def test_a_full_disk_leaves_no_file(tmp_path: Path) -> None:
     """A limit on file size stands for the disk: the write fails in the middle in the same way."""
     code = """
 import resource, signal, sys
-from anatomy import tables
+from anatomy.storage import schemas
+from anatomy.storage import parquet
+from anatomy.storage import atomic
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (2000, 2000))
 rows = [{"problem": f"p{i}", "benchmark": "b", "condition": "c", "template": "t",
@@ -438,7 +442,7 @@ except OSError as error:
     target = tmp_path / "prompts.parquet"
     done = subprocess.run(
         [sys.executable, "-c", code, str(target)],
-        env={**os.environ, "PYTHONPATH": str(Path(tables.__file__).parents[1])},
+        env={**os.environ, "PYTHONPATH": str(Path(parquet.__file__).parents[2])},
         text=True,
         capture_output=True,
     )

@@ -30,7 +30,7 @@ from trainings import (
     weights,
 )
 
-from anatomy import models
+from anatomy.models import store
 
 pytestmark = [pytest.mark.slow, pytest.mark.needs("vllm")]
 
@@ -148,9 +148,9 @@ import json, sys
 from types import SimpleNamespace
 import torch
 from trl.generation.vllm_client import VLLMClient
-from anatomy.decoding import Sampling
+from anatomy.models.decoding import Sampling
 from anatomy.errors import AnatomyError
-from anatomy.rollouts import VllmDecoder
+from anatomy.training.decoders import VllmDecoder
 client = VLLMClient(base_url=sys.argv[1], connection_timeout=120)
 engine = SimpleNamespace(mode="server", vllm_client=client, accelerator=SimpleNamespace(process_index=0))
 decoder = VllmDecoder([1], 0)
@@ -207,7 +207,7 @@ def test_a_server_draws_but_takes_new_weights_by_nccl_alone(start: Path, tmp_pat
     assert [len(prompt) for prompt in first["tokens"]] == [8, 8] and len(greedy["tokens"][0]) == 1
     assert (torch.tensor(first["ended"]) | (torch.tensor(first["lengths"]) == 6)).all()
     scores = torch.tensor(first["logprobs"])
-    model, _ = models.load(start)
+    model, _ = store.load(start)
     for at, prompt in enumerate([[3, 4, 5], [6, 7]]):
         tokens = torch.tensor(first["tokens"][at])
         ids = torch.cat([torch.tensor([prompt] * 8), tokens], dim=1)

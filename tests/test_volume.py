@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from anatomy import tables
+from anatomy.storage import parquet
 
-SCRIPT = Path(__file__).resolve().parents[1] / "benchmarks/volume.py"
+SCRIPT = Path(__file__).resolve().parents[1] / "performance/volume.py"
 
 
 def volume() -> Any:
@@ -44,7 +44,7 @@ def test_known_shares_come_back_within_a_memory_limit(tmp_path: Path) -> None:
     assert "known shares came back exactly" in done.stdout
     assert all(peak < 700 for peak in peaks(tmp_path).values())
     # All kinds of answers, and all verdicts.
-    verdicts = tables.read(tmp_path / "verdicts/base/shard-000.parquet", "verdicts")
+    verdicts = parquet.read(tmp_path / "verdicts/base/shard-000.parquet", "verdicts")
     found = verdicts.groupby("verdict").size().to_dict()
     put = [volume().shares(0, index, 10, 100) for index in range(10)]
     assert found["right"] == sum(one["right"] for one in put) > 0
@@ -56,9 +56,9 @@ def test_known_shares_come_back_within_a_memory_limit(tmp_path: Path) -> None:
     assert found["truncated"] == sum(one["truncated"] for one in put) > 0
     # The benchmark would have noticed another count.
     counts = tmp_path / "counts/base.parquet"
-    rows = list(tables.records(counts, "counts"))
+    rows = list(parquet.records(counts, "counts"))
     rows[3]["answer"] += 1
-    tables.write(counts, "counts", rows)
+    parquet.write(counts, "counts", rows)
     module = volume()
     with pytest.raises(AssertionError, match="problem-00003"):
         module.check(module.Volume(2_000, tmp_path, 100, 1000, 50_000))

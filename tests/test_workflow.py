@@ -14,8 +14,9 @@ import pytest
 import yaml
 from tiny import ROOT, STUDY, command, copy_repository, planned, snakemake
 
-from anatomy import benchmarks, tables
-from anatomy.audit import records
+from anatomy.audit import job_record
+from anatomy.problems import math_sets
+from anatomy.storage import parquet
 
 pytestmark = pytest.mark.slow
 
@@ -42,7 +43,7 @@ def test_every_artifact_is_there(finished: Path) -> None:
 
 
 def test_no_job_takes_more_than_three_gib(finished: Path) -> None:
-    for job in records.within(finished / STUDY, finished / "figures/tiny"):
+    for job in job_record.within(finished / STUDY, finished / "figures/tiny"):
         assert job.run["peak_memory_mib"] < 3 * 1024, f"{job.name}: {job.run['peak_memory_mib']} MiB"
 
 
@@ -93,7 +94,7 @@ def test_a_comment_changes_nothing(again: Path) -> None:
 
 
 def test_a_figures_script_reruns_what_it_draws_alone(again: Path) -> None:
-    script = again / "scripts/figure_passk.py"
+    script = again / "scripts/anatomy/figures/passk.py"
     script.write_text(script.read_text().replace('"pass@k"', '"pass at k"'))
     # of problems and of programs
     assert planned(again, "figures") == {"figure": 2, "figures": 1}
@@ -103,7 +104,7 @@ def test_a_figures_script_reruns_what_it_draws_alone(again: Path) -> None:
 
 
 def test_a_library_module_reruns_only_what_can_reach_it(again: Path) -> None:
-    module = again / "scripts/anatomy/passk.py"
+    module = again / "scripts/anatomy/statistics/pass_at_k.py"
     module.write_text(module.read_text().replace("draws: int = 2000", "draws: int = 2001"))
     jobs = planned(again)
     assert "table" in jobs and not {"pretrain", "train", "sample", "grade", "count"} & set(jobs)
@@ -170,7 +171,7 @@ def test_a_config_mistake_stops_before_any_job(again: Path) -> None:
 
 def test_a_script_runs_alone(again: Path) -> None:
     target = again / f"{STUDY}/tables/passk.csv"
-    before, record = target.read_bytes(), records.read(records.path_of(target))
+    before, record = target.read_bytes(), job_record.read(job_record.path_of(target))
     target.unlink()
     script = [sys.executable, "scripts/table.py", f"{STUDY}/tables/passk.csv"]
     done = subprocess.run(
@@ -179,7 +180,7 @@ def test_a_script_runs_alone(again: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert target.read_bytes() == before
     # Nothing of Snakemake, which was asked what the job is, has come into its record.
-    assert records.read(records.path_of(target)).digest == record.digest
+    assert job_record.read(job_record.path_of(target)).digest == record.digest
 
 
 # Additions --------------------------------------------------------------------------------------------
@@ -187,7 +188,7 @@ def test_a_script_runs_alone(again: Path) -> None:
 
 def digest(texts: list[str]) -> str:
     """Return the digest that the benchmark sheet would have of problems with these texts and the answer 2."""
-    return benchmarks.content_digest(
+    return math_sets.content_digest(
         {"problem": str(at), "text": text, "answers": ["2"]} for at, text in enumerate(texts)
     )
 
@@ -259,11 +260,11 @@ def test_real_benchmarks_go_through_the_same_rules(tmp_path: Path) -> None:
     )
     assert done.returncode == 0, done.stderr[-3000:]
     problems = [
-        tables.read(p, "problems") for p in sorted((study / "results/embedded/problems").glob("*.parquet"))
+        parquet.read(p, "problems") for p in sorted((study / "results/embedded/problems").glob("*.parquet"))
     ]
     assert sum(map(len, problems)) == 2836
     prompts = [
-        tables.read(p, "prompts") for p in sorted((study / "results/embedded/prompts").glob("*/*.parquet"))
+        parquet.read(p, "prompts") for p in sorted((study / "results/embedded/prompts").glob("*/*.parquet"))
     ]
     conditions = [frame["condition"].value_counts() for frame in prompts]
     assert sum(int(counts["plain"]) for counts in conditions) == 2836
@@ -300,9 +301,9 @@ def test_real_benchmarks_are_annotated(tmp_path: Path) -> None:
         server.kill()
     assert done.returncode == 0, done.stderr[-3000:]
     assert "1 annotated, 1 partly" in done.stderr
-    annotations = tables.read(study / "results/embedded/annotations/aime24.parquet", "annotations")
+    annotations = parquet.read(study / "results/embedded/annotations/aime24.parquet", "annotations")
     assert list(annotations["status"]) == ["annotated", "partly"]
-    prompts = tables.read(study / "results/embedded/prompts/aime24/qwen-boxed.parquet", "prompts")
+    prompts = parquet.read(study / "results/embedded/prompts/aime24/qwen-boxed.parquet", "prompts")
     counts = prompts["condition"].value_counts()
     assert [counts[name] for name in ("plain", "plan", "plan-disordered", "subproblem-2")] == [2, 1, 1, 2]
     (plan,) = prompts.loc[prompts["condition"] == "plan", "prompt"]
@@ -352,5 +353,7 @@ def test_killed_and_continued_ends_in_the_same_study(finished: Path, tmp_path: P
     made, uninterrupted = (digests(study) for study in (folder, finished))
     assert f"{STUDY}/models/grpo/seed-1/step-6" in made and made.items() <= uninterrupted.items()
     # Of records the ledger's root is the digest: the same study has the same root.
-    told = [{job.name: job.digest for job in records.within(study / STUDY)} for study in (folder, finished)]
+    told = [
+        {job.name: job.digest for job in job_record.within(study / STUDY)} for study in (folder, finished)
+    ]
     assert len(told[0]) > 30 and told[0].items() <= told[1].items()

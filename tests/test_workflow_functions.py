@@ -8,14 +8,10 @@ from typing import Any
 import pytest
 from tiny import ROOT
 
-from anatomy import omitting
-from anatomy import workflow_files as files
-from anatomy import workflow_params as params
-from anatomy import workflow_resources as resources
-from anatomy import workflow_sources as sources
 from anatomy.errors import AnatomyError
-from anatomy.study import validation
+from anatomy.study import validation, without_programs
 from anatomy.study.study import Study
+from anatomy.workflow import files, params, resources, sources
 
 CONFIGS = ("tests/tiny/config.yaml", "config/embedded.yaml", "config/published.yaml")
 
@@ -238,7 +234,7 @@ def test_a_table_knows_its_analysis_and_a_figure_its_script(study: Study) -> Non
 
 
 def test_programs_are_told_from_the_graders(tiny: Study) -> None:
-    assert params.has_programs(tiny) and not params.has_programs(omitting.programs(tiny))
+    assert params.has_programs(tiny) and not params.has_programs(without_programs.programs(tiny))
 
 
 # Resources ----------------------------------------------------------------------------------------------

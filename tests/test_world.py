@@ -15,13 +15,16 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from anatomy import scaffold, world
+from anatomy.prompts import templates
 from anatomy.rng import key
-from anatomy.world import Mixture, Problem, Step
+from anatomy.world import checker, problems
+from anatomy.world import documents as world_documents
+from anatomy.world.documents import Mixture
+from anatomy.world.problems import Problem, Step
 
-SCRIPTS = Path(world.__file__).parents[1]
-TEMPLATE = scaffold.load_template(SCRIPTS.parent / "config/templates/world.yaml")
-DOMAINS = tuple(world.DOMAINS)
+SCRIPTS = Path(problems.__file__).parents[2]
+TEMPLATE = templates.load_template(SCRIPTS.parent / "config/templates/world.yaml")
+DOMAINS = tuple(problems.DOMAINS)
 
 # a = 3 ; b = 2a + 5 = 11 = 4 ; c = 3a - b = 5 ; d = bc = 20 = 6 ; e = d - 6 = 0
 KNOWN = Problem(
@@ -47,9 +50,9 @@ MIXTURE = mix(drills=0.25, errors=0.3, guesses=0.15, exchanged=0.3, plan=0.1, kn
 
 
 @st.composite
-def drawn(draw: st.DrawFn, steps: int = world.MAX_STEPS) -> Problem:
+def drawn(draw: st.DrawFn, steps: int = problems.MAX_STEPS) -> Problem:
     rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
-    return world.draw(rng, draw(st.integers(1, steps)), draw(st.sampled_from(DOMAINS)))
+    return problems.draw(rng, draw(st.integers(1, steps)), draw(st.sampled_from(DOMAINS)))
 
 
 def text_of(prompt: str) -> str:
@@ -90,17 +93,17 @@ def test_a_known_problem() -> None:
         {"question": "a = 3 ; d = b * c ; ask d ?", "answer": "6", "fact": "d = {answer}"},
         {"question": "a = 3 ; e = d - 6 ; ask e ?", "answer": "0", "fact": "e = {answer}"},
     ]
-    assert world.link(KNOWN, 1, {}) == "a = 3 ; b = a @ 5 ; ask b ?"
-    assert world.link(KNOWN, 3, {"b": 4, "c": 2}) == "b = 4 ; c = 2 ; a = 3 ; d = b * c ; ask d ?"
+    assert problems.link(KNOWN, 1, {}) == "a = 3 ; b = a @ 5 ; ask b ?"
+    assert problems.link(KNOWN, 3, {"b": 4, "c": 2}) == "b = 4 ; c = 2 ; a = 3 ; d = b * c ; ask d ?"
     assert KNOWN.operators == ["-", "*", "@", "#"]
     assert KNOWN.irrelevant_knowledge == "know " + " , ".join(["1 + 0 = 1 , 0 + 1 = 1"] * 4)
 
 
 def test_a_known_problem_under_exchanged_operators() -> None:
     # b = 2*5 + 3 = 13 = 6 ; c = 3b - a = 15 = 1 ; d = 6 ; e = 0
-    assert world.solve(KNOWN, exchanged=True) == {"a": 3, "b": 6, "c": 1, "d": 6, "e": 0}
-    assert "1 @ 0 = 1 , 0 @ 1 = 2" in world.know(KNOWN, exchanged=True)
-    assert "1 - 0 = 1 , 0 - 1 = 6" in world.know(KNOWN, exchanged=True)
+    assert problems.solve(KNOWN, exchanged=True) == {"a": 3, "b": 6, "c": 1, "d": 6, "e": 0}
+    assert "1 @ 0 = 1 , 0 @ 1 = 2" in problems.know(KNOWN, exchanged=True)
+    assert "1 - 0 = 1 , 0 - 1 = 6" in problems.know(KNOWN, exchanged=True)
 
 
 @pytest.mark.parametrize(
@@ -116,7 +119,7 @@ def test_a_known_problem_under_exchanged_operators() -> None:
     ],
 )
 def test_operators(operator: str, x: int, y: int, result: int) -> None:
-    assert world.apply(operator, x, y) == result
+    assert problems.apply(operator, x, y) == result
 
 
 # Generation ---------------------------------------------------------------------------------------------
@@ -124,7 +127,9 @@ def test_operators(operator: str, x: int, y: int, result: int) -> None:
 DIGEST = """
 import dataclasses, hashlib, itertools, sys
 sys.path.append(sys.argv[1])
-from anatomy import world
+from anatomy.world import problems
+from anatomy.world import documents as world_documents
+from anatomy.world import checker
 mixture = world.Mixture(**{field.name: 0.2 for field in dataclasses.fields(world.Mixture)})
 digest = hashlib.sha256()
 for problem in world.problems(5, "easy", 80, [1, 2, 9, 15], list(world.DOMAINS), "test"):
@@ -156,7 +161,7 @@ def test_keys_tell_names_apart() -> None:
 
 def test_generation_is_a_function_of_seed_and_name_alone() -> None:
     def texts(seed: int, name: str, count: int = 60) -> list[str]:
-        return [p.text for p in world.problems(seed, name, count, [8, 12], ["at", "sums"], "training")]
+        return [p.text for p in problems.problems(seed, name, count, [8, 12], ["at", "sums"], "training")]
 
     first = texts(1, "easy")
     np.random.default_rng(0).random()  # nothing global takes part
@@ -168,14 +173,14 @@ def test_generation_is_a_function_of_seed_and_name_alone() -> None:
 
 
 def test_problems_are_distinct_and_spread_over_steps_and_domains() -> None:
-    found = world.problems(3, "spread", 120, [1, 3, 15], ["sums", "hash"], "test")
+    found = problems.problems(3, "spread", 120, [1, 3, 15], ["sums", "hash"], "test")
     assert len({p.text for p in found}) == len({p.name for p in found}) == 120
     assert set(Counter((p.difficulty, p.domain) for p in found).values()) == {20}
-    assert all({s.operator for s in p.steps} <= set(world.DOMAINS[p.domain]) for p in found)
+    assert all({s.operator for s in p.steps} <= set(problems.DOMAINS[p.domain]) for p in found)
 
 
 def test_every_step_uses_the_one_before_it() -> None:
-    for problem in world.problems(3, "chain", 40, [15], DOMAINS, "test"):
+    for problem in problems.problems(3, "chain", 40, [15], DOMAINS, "test"):
         before = "a"
         for step in problem.steps:
             assert before in (step.left, step.right)
@@ -187,26 +192,26 @@ def test_no_test_problem_is_trained_on() -> None:
     # One and two steps: so few problems exist that sides drawn without care would share many of them.
     steps, domains = [1, 2], ["sums", "at"]
     test, training = (
-        {p.text for p in world.problems(1, name, 90, steps, domains, side)}
+        {p.text for p in problems.problems(1, name, 90, steps, domains, side)}
         for name, side in (("t", "test"), ("r", "training"))
     )
-    documents = itertools.islice(world.documents(1, MIXTURE, steps, domains), 6000)
+    documents = itertools.islice(world_documents.documents(1, MIXTURE, steps, domains), 6000)
     pretraining = {text_of(prompt) for prompt, _ in documents if prompt != "drill"}
     assert len(pretraining) > 800
     assert not test & training and not test & pretraining and not training & pretraining
-    assert {world.side_of(text) for text in pretraining} == {"pretraining"}
-    assert {world.side_of(text) for text in test} == {"test"}
-    assert {world.side_of(text) for text in training} == {"training"}
+    assert {problems.side_of(text) for text in pretraining} == {"pretraining"}
+    assert {problems.side_of(text) for text in test} == {"test"}
+    assert {problems.side_of(text) for text in training} == {"training"}
 
 
 # The checker --------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("steps", range(1, world.MAX_STEPS + 1))
+@pytest.mark.parametrize("steps", range(1, problems.MAX_STEPS + 1))
 @pytest.mark.parametrize("domain", DOMAINS)
 def test_the_gold_solution_is_right(steps: int, domain: str) -> None:
-    for problem in world.problems(2, "gold", 5, [steps], [domain], "test"):
-        assert world.check(problem, problem.solution) == world.Check(problem.answer, True, True, -1, True)
+    for problem in problems.problems(2, "gold", 5, [steps], [domain], "test"):
+        assert checker.check(problem, problem.solution) == checker.Check(problem.answer, True, True, -1, True)
 
 
 def first_bad(gold: list[str], words: list[str]) -> int:
@@ -222,15 +227,15 @@ def first_bad(gold: list[str], words: list[str]) -> int:
 def test_any_single_word_change_is_found_at_its_line(problem: Problem, data: st.DataObject) -> None:
     gold = problem.solution.split()
     at = data.draw(st.integers(0, len(gold) - 1))
-    word = data.draw(st.sampled_from([w for w in world.VOCABULARY if w != gold[at]]))
+    word = data.draw(st.sampled_from([w for w in problems.VOCABULARY if w != gold[at]]))
     kind = data.draw(st.sampled_from(["replace", "insert", "delete"]))
     words = gold[:at] + ([] if kind == "delete" else [word]) + gold[at + (kind != "insert") :]
-    found = world.check(problem, " ".join(words))
+    found = checker.check(problem, " ".join(words))
     assert not found.derivation_right
     assert found.first_bad_line == first_bad(gold, words)
     ends = gold.index("ans")
-    place = gold[at] in world.DIGITS and (at > ends or at % LINE_WORDS in VALUES)
-    assert found.format_right == (kind == "replace" and place and word in world.DIGITS)
+    place = gold[at] in problems.DIGITS and (at > ends or at % LINE_WORDS in VALUES)
+    assert found.format_right == (kind == "replace" and place and word in problems.DIGITS)
     if kind == "replace":
         expected = at // LINE_WORDS if at <= ends else -1
         assert found.first_bad_line == expected
@@ -240,8 +245,8 @@ def test_any_single_word_change_is_found_at_its_line(problem: Problem, data: st.
 def test_a_wrong_derivation_may_have_a_right_answer(problem: Problem, data: st.DataObject) -> None:
     gold = problem.solution.split()
     at = data.draw(st.integers(0, gold.index("ans") - 1))
-    word = data.draw(st.sampled_from([w for w in world.VOCABULARY if w not in (gold[at], "ans")]))
-    found = world.check(problem, " ".join([*gold[:at], word, *gold[at + 1 :]]))
+    word = data.draw(st.sampled_from([w for w in problems.VOCABULARY if w not in (gold[at], "ans")]))
+    found = checker.check(problem, " ".join([*gold[:at], word, *gold[at + 1 :]]))
     assert found.answer == problem.answer
     assert (found.answer_right, found.derivation_right, found.first_bad_line) == (
         True,
@@ -252,50 +257,52 @@ def test_a_wrong_derivation_may_have_a_right_answer(problem: Problem, data: st.D
 
 def test_a_slip_carried_on_is_found_where_it_was_made() -> None:
     values = {"a": 3, "b": 4, "c": 2, "d": 1, "e": 2}  # c should be 5; d and e follow from 2
-    found = world.check(KNOWN, " ".join([*world.derivation(KNOWN, values), "ans 1 2"]))
-    assert found == world.Check("1 2", False, False, 1, True)
+    found = checker.check(KNOWN, " ".join([*problems.derivation(KNOWN, values), "ans 1 2"]))
+    assert found == checker.Check("1 2", False, False, 1, True)
 
 
 def test_exchanged_operators_are_wrong() -> None:
-    lines = world.derivation(KNOWN, world.solve(KNOWN, exchanged=True))
-    assert world.check(KNOWN, " ".join([*lines, "ans 6 0"])) == world.Check("6 0", True, False, 0, True)
+    lines = problems.derivation(KNOWN, problems.solve(KNOWN, exchanged=True))
+    assert checker.check(KNOWN, " ".join([*lines, "ans 6 0"])) == checker.Check("6 0", True, False, 0, True)
 
 
 @given(drawn())
 def test_missing_and_extra_lines(problem: Problem) -> None:
     lines, answer = problem.lines, f"ans {problem.answer}"
     last = len(lines) - 1
-    assert world.check(problem, " ".join([*lines[:-1], answer])) == world.Check(
+    assert checker.check(problem, " ".join([*lines[:-1], answer])) == checker.Check(
         problem.answer, True, False, last, False
     )
-    assert world.check(problem, answer) == world.Check(problem.answer, True, False, 0, False)
-    extra = world.check(problem, " ".join([*lines, lines[-1], answer]))
-    assert extra == world.Check(problem.answer, True, False, last + 1, False)
+    assert checker.check(problem, answer) == checker.Check(problem.answer, True, False, 0, False)
+    extra = checker.check(problem, " ".join([*lines, lines[-1], answer]))
+    assert extra == checker.Check(problem.answer, True, False, last + 1, False)
 
 
 @pytest.mark.parametrize(
     "end", ["", "ans", "ans 6", "ans 6 0 0", "ans 6 0 .", "ans 6 x", "ans 6 7", "ans 60", "ans 6 0 ans 6 0"]
 )
 def test_an_answer_that_is_missing_partial_or_trailed_is_none(end: str) -> None:
-    found = world.check(KNOWN, " ".join([*KNOWN.lines, end]))
-    assert found == world.Check(None, False, False, -1, False)
+    found = checker.check(KNOWN, " ".join([*KNOWN.lines, end]))
+    assert found == checker.Check(None, False, False, -1, False)
 
 
 def test_an_answer_without_its_word_is_an_unreadable_line() -> None:
-    found = world.check(KNOWN, " ".join([*KNOWN.lines, "6 0"]))
-    assert found == world.Check(None, False, False, 4, False)
+    found = checker.check(KNOWN, " ".join([*KNOWN.lines, "6 0"]))
+    assert found == checker.Check(None, False, False, 4, False)
 
 
 def test_a_wrong_answer_after_right_lines() -> None:
-    assert world.check(KNOWN, " ".join([*KNOWN.lines, "ans 0 6"])) == world.Check(
+    assert checker.check(KNOWN, " ".join([*KNOWN.lines, "ans 0 6"])) == checker.Check(
         "0 6", False, False, -1, True
     )
 
 
-@given(drawn(), st.one_of(st.text(), st.lists(st.sampled_from(world.VOCABULARY), max_size=80).map(" ".join)))
+@given(
+    drawn(), st.one_of(st.text(), st.lists(st.sampled_from(problems.VOCABULARY), max_size=80).map(" ".join))
+)
 def test_garbage_is_never_right_and_never_raises(problem: Problem, completion: str) -> None:
     assume(completion.split() != problem.solution.split())
-    found = world.check(problem, completion)
+    found = checker.check(problem, completion)
     assert not found.derivation_right
     assert found.answer_right == (found.answer == problem.answer)
 
@@ -315,8 +322,8 @@ def test_a_link_is_what_the_template_renders(case: tuple[Problem, int], data: st
     row = {"text": problem.text, "subproblems": problem.subproblems}
     names = [step.variable for step in problem.steps[: number - 1]]
     answers = [data.draw(st.integers(0, 6)) for _ in names]  # right or wrong
-    rendered = scaffold.link(row, TEMPLATE, number, [str(answer) for answer in answers])
-    assert world.link(problem, number, dict(zip(names, answers, strict=True))) == rendered
+    rendered = templates.link(row, TEMPLATE, number, [str(answer) for answer in answers])
+    assert problems.link(problem, number, dict(zip(names, answers, strict=True))) == rendered
 
 
 @given(drawn_links(), st.integers(1, 6))
@@ -327,28 +334,28 @@ def test_a_link_is_checked_as_one_line(case: tuple[Problem, int], off: int) -> N
     other = str((int(value) + off) % 7)
     slip = f"{line.removesuffix(f'{value} .')}{other} ."
 
-    def found(completion: str) -> world.Check:
-        return world.check(problem, completion, number)
+    def found(completion: str) -> checker.Check:
+        return checker.check(problem, completion, number)
 
-    assert found(f"{line} ans {value}") == world.Check(value, True, True, -1, True)
-    assert found(f"{slip} ans {other}") == world.Check(other, False, False, 0, True)
-    assert found(f"{slip} ans {value}") == world.Check(value, True, False, 0, True)
-    assert found(f"{line} ans {other}") == world.Check(other, False, False, -1, True)
-    assert found(f"ans {value}") == world.Check(value, True, False, 0, False)
-    assert found(f"{line} {line} ans {value}") == world.Check(value, True, False, 1, False)
+    assert found(f"{line} ans {value}") == checker.Check(value, True, True, -1, True)
+    assert found(f"{slip} ans {other}") == checker.Check(other, False, False, 0, True)
+    assert found(f"{slip} ans {value}") == checker.Check(value, True, False, 0, True)
+    assert found(f"{line} ans {other}") == checker.Check(other, False, False, -1, True)
+    assert found(f"ans {value}") == checker.Check(value, True, False, 0, False)
+    assert found(f"{line} {line} ans {value}") == checker.Check(value, True, False, 1, False)
     for end in ("", "ans", "ans x", f"ans {value} {value}", f"ans {value} ."):
-        assert found(f"{line} {end}") == world.Check(None, False, False, -1, False)
+        assert found(f"{line} {end}") == checker.Check(None, False, False, -1, False)
     if number > 1:
         before = problem.lines[number - 2]
-        assert found(f"{before} ans {value}") == world.Check(value, True, False, 0, False)
+        assert found(f"{before} ans {value}") == checker.Check(value, True, False, 0, False)
 
 
 def test_a_link_of_a_known_problem() -> None:
     line = "d = b * c = 4 * 5 = 6 ."
-    assert world.check(KNOWN, f"{line} ans 6", 3) == world.Check("6", True, True, -1, True)
-    assert not world.check(KNOWN, f"{line} ans 6", 2).derivation_right
+    assert checker.check(KNOWN, f"{line} ans 6", 3) == checker.Check("6", True, True, -1, True)
+    assert not checker.check(KNOWN, f"{line} ans 6", 2).derivation_right
     carried = "d = b * c = 4 * 2 = 1 ."  # consistent with a wrong c, but not right
-    assert world.check(KNOWN, f"{carried} ans 1", 3) == world.Check("1", False, False, 0, True)
+    assert checker.check(KNOWN, f"{carried} ans 1", 3) == checker.Check("1", False, False, 0, True)
 
 
 # Reading back -------------------------------------------------------------------------------------------
@@ -356,14 +363,14 @@ def test_a_link_of_a_known_problem() -> None:
 
 @given(drawn())
 def test_parse_is_the_inverse_of_text(problem: Problem) -> None:
-    found = world.parse(problem.text)
+    found = problems.parse(problem.text)
     assert (found.first, found.steps, found.text, found.name) == (
         problem.first,
         problem.steps,
         problem.text,
         problem.name,
     )
-    assert {s.operator for s in problem.steps} <= set(world.DOMAINS[found.domain])
+    assert {s.operator for s in problem.steps} <= set(problems.DOMAINS[found.domain])
 
 
 @pytest.mark.parametrize(
@@ -391,24 +398,26 @@ def test_parse_is_the_inverse_of_text(problem: Problem) -> None:
 )
 def test_parse_refuses_what_is_not_a_problem(text: str) -> None:
     with pytest.raises(ValueError, match="not a problem"):
-        world.parse(text)
+        problems.parse(text)
 
 
 @st.composite
 def nearly_problems(draw: st.DrawFn) -> str:
     words = draw(drawn(steps=4)).text.split()
     at = draw(st.integers(0, len(words) - 1))
-    return " ".join([*words[:at], draw(st.sampled_from([*world.VOCABULARY, "9", "^", ""])), *words[at + 1 :]])
+    return " ".join(
+        [*words[:at], draw(st.sampled_from([*problems.VOCABULARY, "9", "^", ""])), *words[at + 1 :]]
+    )
 
 
-@given(st.one_of(st.text(), nearly_problems(), st.lists(st.sampled_from(world.VOCABULARY)).map(" ".join)))
+@given(st.one_of(st.text(), nearly_problems(), st.lists(st.sampled_from(problems.VOCABULARY)).map(" ".join)))
 def test_parse_raises_nothing_but_value_errors(text: str) -> None:
     try:
-        problem = world.parse(text)
+        problem = problems.parse(text)
     except ValueError:
         return
     assert problem.text == text
-    assert world.check(problem, problem.solution).derivation_right  # what is read can be solved
+    assert checker.check(problem, problem.solution).derivation_right  # what is read can be solved
 
 
 # What follows from a problem ----------------------------------------------------------------------------
@@ -448,7 +457,7 @@ def test_texts_are_words_of_the_vocabulary(problem: Problem) -> None:
         *filter(None, (problem.disordered_plan, problem.incomplete_plan, problem.irrelevant_knowledge)),
         *(one[part] for one in problem.subproblems for part in ("question", "answer")),
     )
-    assert {word for part in parts for word in part.split(" ")} <= set(world.VOCABULARY)
+    assert {word for part in parts for word in part.split(" ")} <= set(problems.VOCABULARY)
 
 
 # Controls -----------------------------------------------------------------------------------------------
@@ -469,12 +478,12 @@ def test_controls_of_the_plan(problem: Problem) -> None:
     assert steps_of(disordered) != steps and sorted(steps_of(disordered)) == sorted(steps)
     kept = steps_of(incomplete)
     assert [step for step in steps if step in kept] == kept and len(kept) == len(steps) - 1
-    again = world.parse(problem.text)
+    again = problems.parse(problem.text)
     assert (again.disordered_plan, again.incomplete_plan) == (disordered, incomplete)
 
 
 def test_controls_vary_from_problem_to_problem() -> None:
-    found = world.problems(1, "controls", 40, [3], ["sums"], "test")
+    found = problems.problems(1, "controls", 40, [3], ["sums"], "test")
     missing, orders = set(), set()
     for problem in found:
         steps = steps_of(problem.plan)
@@ -489,19 +498,19 @@ def test_controls_vary_from_problem_to_problem() -> None:
 def test_irrelevant_knowledge_is_as_much_and_true_of_other_operators(problem: Problem) -> None:
     used = {step.operator for step in problem.steps}
     control = problem.irrelevant_knowledge
-    if used == set(world.OPERATORS):
+    if used == set(problems.OPERATORS):
         assert control is None
         return
     assert control is not None and control.startswith("know ")
     facts = [fact.split() for fact in control.removeprefix("know ").split(" , ")]
     assert len(facts) == problem.knowledge.count(" , ") + 1 == 2 * len(used)
     assert not {fact[1] for fact in facts} & used
-    assert all(world.apply(o, int(x), int(y)) == int(result) for x, o, y, _, result in facts)
+    assert all(problems.apply(o, int(x), int(y)) == int(result) for x, o, y, _, result in facts)
 
 
 def test_a_problem_with_every_operator_has_no_irrelevant_knowledge() -> None:
     names, before = "bcdef", "abcde"
-    steps = tuple(Step(v, b, o, "1") for v, b, o in zip(names, before, world.OPERATORS, strict=True))
+    steps = tuple(Step(v, b, o, "1") for v, b, o in zip(names, before, problems.OPERATORS, strict=True))
     assert Problem(1, steps, "mixed").irrelevant_knowledge is None
     assert Problem(1, steps[:4], "mixed").irrelevant_knowledge is not None
 
@@ -510,7 +519,7 @@ def test_a_problem_with_every_operator_has_no_irrelevant_knowledge() -> None:
 
 
 def sample_documents(count: int, mixture: Mixture, domains: list[str]) -> list[tuple[str, str]]:
-    return list(itertools.islice(world.documents(7, mixture, [1, 2, 4], domains), count))
+    return list(itertools.islice(world_documents.documents(7, mixture, [1, 2, 4], domains), count))
 
 
 @pytest.mark.slow
@@ -528,7 +537,7 @@ def test_documents_have_the_stated_shares() -> None:
     assert not any("guess" in prompt for prompt, _ in derived)
     assert near(share(" plan " in prompt for prompt, _ in derived), MIXTURE.plan)
     assert near(share(" know " in prompt for prompt, _ in derived), MIXTURE.knowledge)
-    wrong = [not world.check(world.parse(text_of(p)), c).derivation_right for p, c in derived]
+    wrong = [not checker.check(problems.parse(text_of(p)), c).derivation_right for p, c in derived]
     assert near(share(wrong), MIXTURE.errors)
 
 
@@ -544,10 +553,10 @@ def test_links_have_their_share_and_are_right() -> None:
         *told, step, _ = (part.split() for part in prompt.split(" ; "))
         values = {name: value for name, _, value in told}
         x, y = (values.get(operand, operand) for operand in (step[2], step[4]))
-        result = world.apply(step[3], int(x), int(y))
+        result = problems.apply(step[3], int(x), int(y))
         assert completion == f"{' '.join(step)} = {x} {step[3]} {y} = {result} . ans {result}"
         assert prompt.endswith(f"ask {step[0]} ?")
-        assert list(values) == [*world.VARIABLES[1 : len(values)], "a"]
+        assert list(values) == [*problems.VARIABLES[1 : len(values)], "a"]
     assert {len(prompt.split(" ; ")) for prompt, _ in links} == {3, 4, 5, 6}  # of links 1 to 4
 
 
@@ -558,7 +567,7 @@ def test_a_flawed_link_is_consistent_but_for_its_own_slip() -> None:
         values = dict(part.split()[::2] for part in prompt.split(" ; ")[:-2])
         assert [words[6], words[8]] == [values.get(words[at], words[at]) for at in (2, 4)]
         assert words[10] == words[-1]
-        slips.append(world.apply(words[7], int(words[6]), int(words[8])) != int(words[10]))
+        slips.append(problems.apply(words[7], int(words[6]), int(words[8])) != int(words[10]))
     # A problem of n steps (a share of 4, 2, 1 in 7 has 1, 2, 4) slips at one of them.
     assert near(share(slips), (4 + 2 / 2 + 1 / 4) / 7)
 
@@ -566,7 +575,7 @@ def test_a_flawed_link_is_consistent_but_for_its_own_slip() -> None:
 @pytest.mark.slow
 def test_short_chains_have_shares_in_proportion_to_one_over_their_steps() -> None:
     documents = sample_documents(4000, MIXTURE, ["at"])
-    steps = [world.parse(text_of(p)).difficulty for p, _ in documents if p != "drill"]
+    steps = [problems.parse(text_of(p)).difficulty for p, _ in documents if p != "drill"]
     for length, weight in ((1, 4), (2, 2), (4, 1)):
         assert near(share(step == length for step in steps), weight / 7)
 
@@ -576,12 +585,14 @@ def test_exchanged_documents_say_so_and_follow_it() -> None:
     mixture = mix(exchanged=0.3, knowledge=1)
     exchanged = []
     for prompt, completion in sample_documents(3000, mixture, ["at", "hash"]):
-        problem = world.parse(text_of(prompt))
-        if not {s.operator for s in problem.steps} & set(world.INVENTED):
+        problem = problems.parse(text_of(prompt))
+        if not {s.operator for s in problem.steps} & set(problems.INVENTED):
             continue
-        kind = prompt.endswith(world.know(problem, exchanged=True))
+        kind = prompt.endswith(problems.know(problem, exchanged=True))
         assert kind != prompt.endswith(problem.knowledge)
-        assert completion.split(" ans ")[0] == " ".join(world.derivation(problem, world.solve(problem, kind)))
+        assert completion.split(" ans ")[0] == " ".join(
+            problems.derivation(problem, problems.solve(problem, kind))
+        )
         exchanged.append(kind)
     assert near(share(exchanged), mixture.exchanged)
 
@@ -589,11 +600,11 @@ def test_exchanged_documents_say_so_and_follow_it() -> None:
 def test_a_flawed_derivation_has_one_slip_and_follows_from_it() -> None:
     mixture = mix(errors=1)
     for prompt, completion in sample_documents(500, mixture, list(DOMAINS)):
-        problem = world.parse(text_of(prompt))
+        problem = problems.parse(text_of(prompt))
         lines = [line.split() for line in completion.split(" ans ")[0].split(" . ")]
-        slips = [world.apply(line[7], int(line[6]), int(line[8])) != int(line[10]) for line in lines]
+        slips = [problems.apply(line[7], int(line[6]), int(line[8])) != int(line[10]) for line in lines]
         assert sum(slips) == 1
-        assert world.check(problem, completion).first_bad_line == slips.index(True)
+        assert checker.check(problem, completion).first_bad_line == slips.index(True)
 
 
 def test_drills_come_first() -> None:
@@ -607,11 +618,11 @@ def test_drills_are_right_or_exchanged_throughout() -> None:
     for prompt, completion in sample_documents(1500, mixture, ["mixed"]):
         assert prompt == "drill"
         facts = [fact.split() for fact in completion.removesuffix(" .").split(" . ")]
-        invented = [f for f in facts if f[1] in world.INVENTED and f[0] != f[2]]
-        right = {world.apply(f[1], int(f[0]), int(f[2])) == int(f[4]) for f in invented}
+        invented = [f for f in facts if f[1] in problems.INVENTED and f[0] != f[2]]
+        right = {problems.apply(f[1], int(f[0]), int(f[2])) == int(f[4]) for f in invented}
         for f in facts:
-            if f[1] not in world.INVENTED:
-                assert world.apply(f[1], int(f[0]), int(f[2])) == int(f[4])
+            if f[1] not in problems.INVENTED:
+                assert problems.apply(f[1], int(f[0]), int(f[2])) == int(f[4])
         if invented:
             assert len(right) == 1
             kinds.append(not right.pop())
@@ -622,7 +633,7 @@ def test_drills_are_right_or_exchanged_throughout() -> None:
 def test_a_guesser_is_right_once_in_49() -> None:
     mixture = mix(guesses=1)
     verdicts = [
-        world.check(world.parse(text_of(prompt)), completion)
+        checker.check(problems.parse(text_of(prompt)), completion)
         for prompt, completion in sample_documents(12_000, mixture, list(DOMAINS))
     ]
     assert all(verdict.answer is not None and not verdict.derivation_right for verdict in verdicts)

@@ -12,14 +12,16 @@ import torch
 from accelerate.state import AcceleratorState, GradientState
 from safetensors.torch import load_file
 
-from anatomy import models, pretraining, rl_trainer, training, world
 from anatomy.errors import AnatomyError
+from anatomy.models import store
 from anatomy.names import MANIFEST
-from anatomy.rl_config import Reinforcement
-from anatomy.rl_rollouts import Rollout
+from anatomy.training import checkpoints, rl_trainer, supervised
+from anatomy.training.rl_config import Reinforcement
+from anatomy.training.rl_rollouts import Rollout
+from anatomy.world import problems
 
 ROOT = Path(__file__).resolve().parents[1]
-WANTED = world.VOCABULARY[:16]
+WANTED = problems.VOCABULARY[:16]
 PROBLEMS = [{"prompt": " ".join(["1 +"] * (a * b % 5)) + f" {a} + {b}"} for a in range(4) for b in range(4)]
 WAIT = 600.0
 """Seconds after which a test gives up waiting for another process, however busy the machine is."""
@@ -33,9 +35,9 @@ class BrokenOffError(Exception):
 
 def make_start(folder: Path) -> Path:
     """Make the start model; vLLM's CPU build wants heads of 32."""
-    tokenizer = models.word_tokenizer(world.VOCABULARY)
+    tokenizer = store.word_tokenizer(problems.VOCABULARY)
     torch.manual_seed(0)
-    models.save(models.create(tokenizer, 64, 2, 2, 1, 64), tokenizer, folder)
+    store.save(store.create(tokenizer, 64, 2, 2, 1, 64), tokenizer, folder)
     return folder
 
 
@@ -100,8 +102,8 @@ def train(job: Mapping[str, Any], report: Report) -> Log:
 
 def tune(job: Mapping[str, Any], report: Report) -> Log:
     documents = [(f"{a} + {b} =", f"{(a + b) % 7} ans {(a + b) % 7}") for a in range(7) for b in range(7)]
-    folder, settings = Path(job["folder"]), pretraining.Optimisation.of(job["config"])
-    return pretraining.finetune(
+    folder, settings = Path(job["folder"]), supervised.Optimisation.of(job["config"])
+    return supervised.finetune(
         Path(job["start"]), documents, settings, 0, folder / "work", folder / "model", report
     )
 
@@ -150,7 +152,7 @@ def disturbed(job: Mapping[str, Any], report: Report) -> Any:
     rank, processes = (
         int(os.environ.get(name, default)) for name, default in (("RANK", 0), ("WORLD_SIZE", 1))
     )
-    original = training._Ending.on_step_end
+    original = checkpoints._Ending.on_step_end
 
     def on_step_end(self: Any, args: Any, state: Any, *rest: Any, **named: Any) -> None:
         if rank == processes - 1 and state.global_step == job.get("dies_after"):
@@ -164,7 +166,7 @@ def disturbed(job: Mapping[str, Any], report: Report) -> Any:
                 time.sleep(0.01)
         original(self, args, state, *rest, **named)
 
-    training._Ending.on_step_end = on_step_end  # type: ignore[method-assign]
+    checkpoints._Ending.on_step_end = on_step_end  # type: ignore[method-assign]
     try:
         return rl_trainer.train(job["given"], report)
     except AnatomyError as error:
@@ -174,7 +176,7 @@ def disturbed(job: Mapping[str, Any], report: Report) -> Any:
         AcceleratorState._reset_state(True)
         return rl_trainer.train(job["given"], report)
     finally:
-        training._Ending.on_step_end = original  # type: ignore[method-assign]
+        checkpoints._Ending.on_step_end = original  # type: ignore[method-assign]
 
 
 def manifest(folder: Path, step: int) -> Any:

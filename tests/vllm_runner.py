@@ -15,9 +15,10 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "scripts"))
 
-from anatomy.engine import Completion, Prompt, Sampling
 from anatomy.errors import AnatomyError
-from anatomy.vllm_engine import VllmEngine
+from anatomy.models.decoding import Sampling
+from anatomy.sampling.engine import Completion, Prompt
+from anatomy.sampling.vllm_engine import VllmEngine
 
 
 class Recording(VllmEngine):

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from anatomy import coverage, passk
-from anatomy.analysis import Inputs, Rows
+from anatomy.analyses.inputs import Inputs, Rows
+from anatomy.statistics import accuracy_bins, proportions
 
 
 def rows(inputs: Inputs) -> Rows:
@@ -11,9 +11,9 @@ def rows(inputs: Inputs) -> Rows:
     for benchmark, arms in inputs.cells.items():
         for arm in arms:
             replicates = inputs.replicates(benchmark, arm, "answer").values()
-            problems = np.mean([passk.accuracy_histogram(counts) for counts in replicates], axis=0)
-            inside = np.mean([passk.in_bins(counts) for counts in replicates], axis=0)
-            found = coverage.share(inside, np.ones_like(inside), inputs.level)
+            problems = np.mean([accuracy_bins.accuracy_histogram(counts) for counts in replicates], axis=0)
+            inside = np.mean([accuracy_bins.in_bins(counts) for counts in replicates], axis=0)
+            found = proportions.share(inside, np.ones_like(inside), inputs.level)
             result += [
                 {
                     "arm": arm,
@@ -23,6 +23,6 @@ def rows(inputs: Inputs) -> Rows:
                     "low": len(inside) * found.low[at],
                     "high": len(inside) * found.high[at],
                 }
-                for at, name in enumerate(passk.BINS)
+                for at, name in enumerate(accuracy_bins.BINS)
             ]
     return result

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from anatomy import coverage, passk
-from anatomy.analysis import Inputs, Rows
+from anatomy.analyses.inputs import Inputs, Rows
+from anatomy.statistics import accuracy_bins, proportions
 
 
 def rows(inputs: Inputs) -> Rows:
@@ -11,11 +11,11 @@ def rows(inputs: Inputs) -> Rows:
     for benchmark in inputs.cells:
         for arm, base in inputs.pairs_on(benchmark):
             ours, theirs = (
-                np.mean([passk.in_bins(counts) for counts in replicates.values()], axis=0)
+                np.mean([accuracy_bins.in_bins(counts) for counts in replicates.values()], axis=0)
                 for replicates in (inputs.replicates(benchmark, one, "answer") for one in (arm, base))
             )
             gains, losses = np.maximum(ours - theirs, 0), np.maximum(theirs - ours, 0)
-            found = coverage.change(gains, losses, np.ones_like(ours), inputs.level)
+            found = proportions.change(gains, losses, np.ones_like(ours), inputs.level)
             result += [
                 {
                     "arm": arm,
@@ -26,6 +26,6 @@ def rows(inputs: Inputs) -> Rows:
                     "low": len(ours) * found.low[at],
                     "high": len(ours) * found.high[at],
                 }
-                for at, name in enumerate(passk.BINS)
+                for at, name in enumerate(accuracy_bins.BINS)
             ]
     return result

@@ -6,8 +6,8 @@ of chains whose last link is right, whatever came before.
 
 import numpy as np
 
-from anatomy import conditions, inference
-from anatomy.analysis import Inputs, Rows
+from anatomy.analyses.inputs import Inputs, Rows
+from anatomy.statistics import condition_effects, tests_and_intervals
 
 
 def rows(inputs: Inputs) -> Rows:
@@ -17,20 +17,24 @@ def rows(inputs: Inputs) -> Rows:
         problems = problems[problems["subproblems"].notna()].reset_index(drop=True)
         names, lengths = list(problems["problem"]), [len(chain) for chain in problems["subproblems"]]
         for arm, seeds in arms.items():
-            full = conditions.average(inputs.cells[benchmark][arm], names, inputs.arms[arm]["condition"])
+            full = condition_effects.average(
+                inputs.cells[benchmark][arm], names, inputs.arms[arm]["condition"]
+            )
             for mode, own, kind in (("gold", False, "subproblem"), ("own", True, "own")):
-                solved = conditions.solved(conditions.chain(seeds, names, lengths, own), lengths)
+                solved = condition_effects.solved(
+                    condition_effects.chain(seeds, names, lengths, own), lengths
+                )
                 last = np.zeros_like(solved)
                 for length in set(lengths):
                     here = np.asarray(lengths) == length
-                    shares = np.nan_to_num(conditions.average(seeds, names, f"{kind}-{length}"))
+                    shares = np.nan_to_num(condition_effects.average(seeds, names, f"{kind}-{length}"))
                     last[:, here] = shares[:, here]
-                for stratum, members in conditions.strata(problems, inputs.options.get("bands")):
+                for stratum, members in condition_effects.strata(problems, inputs.options.get("bands")):
                     kept = members & ~np.isnan(solved[0])
                     if kept.sum() < 2:
                         continue
-                    rate = inference.crossed(solved[:, kept], inputs.level)
-                    effect = inference.crossed((solved - full)[:, kept], inputs.level)
+                    rate = tests_and_intervals.crossed(solved[:, kept], inputs.level)
+                    effect = tests_and_intervals.crossed((solved - full)[:, kept], inputs.level)
                     result.append(
                         {
                             "arm": arm,

@@ -16,9 +16,9 @@ from typing import Any
 
 import pandas as pd
 
-from anatomy import claims
-from anatomy.analysis import Inputs, Rows
-from anatomy.claims import OPPOSITE, Claim, Evidence
+from anatomy.analyses.inputs import Inputs, Rows
+from anatomy.statistics import partial_conjunction
+from anatomy.statistics.partial_conjunction import OPPOSITE, Claim, Evidence
 
 UNTESTABLE = "not testable here"
 PUBLISHED = "published"
@@ -33,22 +33,24 @@ Decision = tuple[float, float, str]
 
 
 def rows(inputs: Inputs) -> Rows:
-    found = claims.read(inputs.options["claims"])
+    found = partial_conjunction.read(inputs.options["claims"])
     keys = inputs.options["keys"]
     tables = {name: inputs.table(name) for name in {told.table for _, _, told in _evidence(found)}}
     if CURVES in tables:
         tables = {name: _with_n(table, tables[CURVES]) for name, table in tables.items()}
     effects = {
-        (claim.name, scope): claims.effects(claim.name, told, tables[told.table], keys[told.table])
+        (claim.name, scope): partial_conjunction.effects(
+            claim.name, told, tables[told.table], keys[told.table]
+        )
         for claim, scope, told in _evidence(found)
     }
-    claims.refuse_twice(found, {at: len(table) for at, table in effects.items()})
+    partial_conjunction.refuse_twice(found, {at: len(table) for at, table in effects.items()})
     families: dict[tuple[str, str], dict[str, tuple[float, float]]] = {}
     for claim, scope, told in _evidence(found):
         tests = families.setdefault((claim.family, scope), {})
         if not claim.counters:
             tests[claim.name] = _tests(claim, told, effects[claim.name, scope], inputs.level)
-    decided = {at: claims.decide(tests, 1 - inputs.level) for at, tests in families.items()}
+    decided = {at: partial_conjunction.decide(tests, 1 - inputs.level) for at, tests in families.items()}
     result: Rows = []
     for claim in found:
         for scope, given in claim.evidence.items():
@@ -106,7 +108,7 @@ def _ps(told: Evidence, table: pd.DataFrame, level: float) -> tuple[list[float],
     ends = list(zip(table["estimate"], table["low"], table["high"], table["p"], strict=True))
     for_it, against = (
         [
-            claims.p_value(estimate, low, high, expected, told.margin, p, level)
+            partial_conjunction.p_value(estimate, low, high, expected, told.margin, p, level)
             for estimate, low, high, p in ends
         ]
         for expected in (told.expected, OPPOSITE[told.expected])
@@ -118,7 +120,9 @@ def _tests(claim: Claim, told: Evidence, table: pd.DataFrame, level: float) -> t
     """Return the p for a claim and the p against it."""
     for_it, against = _ps(told, table, level)
     least = claim.least(len(table))
-    return claims.conjunction(for_it, least), claims.conjunction(against, len(table) - least + 1)
+    return partial_conjunction.conjunction(for_it, least), partial_conjunction.conjunction(
+        against, len(table) - least + 1
+    )
 
 
 def _judged(
@@ -140,8 +144,8 @@ def _judged(
     problems: dict[Any, int] = {}
     for row, p, p_against in zip(records, for_it, against, strict=True):
         ends = row["estimate"], row["low"], row["high"]
-        size = max(claims.errors(*ends, inputs.level))
-        verdict = claims.verdict(row["low"], row["high"], told.expected, told.margin)
+        size = max(partial_conjunction.errors(*ends, inputs.level))
+        verdict = partial_conjunction.verdict(row["low"], row["high"], told.expected, told.margin)
         samples, count = _samples(row, scope, inputs), _problems(row, inputs)
         # All but everything is solved, or nothing: one completion would move it further than its error says.
         at_an_end = told.unit == "points" and samples and size < 1 / sum(samples.values())
@@ -161,7 +165,7 @@ def _judged(
                 "unit": told.unit,
                 "p": p,
                 "p_against": p_against,
-                "smallest": scale * claims.smallest(sizes[-1:], 2, 1, told.expected, alpha),
+                "smallest": scale * partial_conjunction.smallest(sizes[-1:], 2, 1, told.expected, alpha),
                 "problems": count,
                 "samples": sum(samples.values()) or None,
                 "seeds": _seeds(row, scope, inputs),
@@ -180,13 +184,13 @@ def _judged(
         "needed": least,
         "supported": sum(row["supported"] for row in singles),
         "contradicted": sum(row["contradicted"] for row in singles),
-        "p": claims.conjunction(for_it, least),
-        "p_against": claims.conjunction(against, len(singles) - least + 1),
+        "p": partial_conjunction.conjunction(for_it, least),
+        "p_against": partial_conjunction.conjunction(against, len(singles) - least + 1),
         "p_holm": min(decision[:2]),
         "p_holm_for": decision[0],
         "p_holm_against": decision[1],
         "tests": tests,
-        "smallest": scale * claims.smallest(sizes, tests, least, told.expected, alpha),
+        "smallest": scale * partial_conjunction.smallest(sizes, tests, least, told.expected, alpha),
         "problems": sum(problems.values()) or None,
         "samples": sum(drawn.values()) or None,
         "seeds": min((row["seeds"] for row in singles if row["seeds"]), default=None),

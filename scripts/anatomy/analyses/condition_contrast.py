@@ -5,9 +5,9 @@ The stratum ``trend`` is the slope of that difference in difficulty: change a st
 
 import numpy as np
 
-from anatomy import conditions, inference
-from anatomy.analysis import Inputs, Rows
-from anatomy.scaffold import GIVEN
+from anatomy.analyses.inputs import Inputs, Rows
+from anatomy.prompts.templates import GIVEN
+from anatomy.statistics import condition_effects, tests_and_intervals
 
 
 def rows(inputs: Inputs) -> Rows:
@@ -21,8 +21,8 @@ def rows(inputs: Inputs) -> Rows:
                 continue
             for condition in GIVEN:
                 changes = [
-                    conditions.average(probed[one], names, condition, target)
-                    - conditions.average(
+                    condition_effects.average(probed[one], names, condition, target)
+                    - condition_effects.average(
                         inputs.cells[benchmark][one], names, inputs.arms[one]["condition"], target
                     )
                     for one in (arm, base)
@@ -30,10 +30,12 @@ def rows(inputs: Inputs) -> Rows:
                 has = ~np.isnan(changes[0][0]) & ~np.isnan(changes[1][0])
                 sides = {
                     stratum: [change[:, has & members] for change in changes]
-                    for stratum, members in conditions.strata(problems, inputs.options.get("bands"))
+                    for stratum, members in condition_effects.strata(problems, inputs.options.get("bands"))
                 }
                 if len(np.unique(difficulty[has])) > 1 and not np.isnan(difficulty).any():
-                    sides["trend"] = [conditions.trend(change[:, has], difficulty[has]) for change in changes]
+                    sides["trend"] = [
+                        condition_effects.trend(change[:, has], difficulty[has]) for change in changes
+                    ]
                 result += [
                     {
                         "arm": arm,
@@ -43,7 +45,7 @@ def rows(inputs: Inputs) -> Rows:
                         "stratum": stratum,
                         "condition": condition,
                         "problems": one.shape[1],
-                        **inference.contrast(one, two, inputs.level)._asdict(),
+                        **tests_and_intervals.contrast(one, two, inputs.level)._asdict(),
                     }
                     for stratum, (one, two) in sides.items()
                     if one.shape[1] > 1

@@ -5,9 +5,9 @@ Per difficulty band, level and domain, paired by problem. A row with condition `
 
 import numpy as np
 
-from anatomy import conditions, inference
-from anatomy.analysis import Inputs, Rows
-from anatomy.scaffold import GIVEN
+from anatomy.analyses.inputs import Inputs, Rows
+from anatomy.prompts.templates import GIVEN
+from anatomy.statistics import condition_effects, tests_and_intervals
 
 
 def rows(inputs: Inputs) -> Rows:
@@ -17,19 +17,19 @@ def rows(inputs: Inputs) -> Rows:
         names = list(problems["problem"])
         for arm, seeds in inputs.cells[benchmark].items():
             given = inputs.probes.get(benchmark, {}).get(arm, {})
-            plain = conditions.average(seeds, names, inputs.arms[arm]["condition"], target)
+            plain = condition_effects.average(seeds, names, inputs.arms[arm]["condition"], target)
             found = {"plain": plain}
             if given:
-                found |= {name: conditions.average(given, names, name, target) for name in GIVEN}
-            for stratum, members in conditions.strata(problems, inputs.options.get("bands")):
+                found |= {name: condition_effects.average(given, names, name, target) for name in GIVEN}
+            for stratum, members in condition_effects.strata(problems, inputs.options.get("bands")):
                 for condition, values in found.items():
-                    references = ["", "plain", *conditions.CONTROLS.get(condition, ())]
+                    references = ["", "plain", *condition_effects.CONTROLS.get(condition, ())]
                     for reference in references[: 1 if condition == "plain" else None]:
                         against = found.get(reference, np.zeros_like(values))
                         kept = members & ~np.isnan(values[0]) & ~np.isnan(against[0])
                         if kept.sum() < 2:
                             continue
-                        effect = inference.crossed((values - against)[:, kept], inputs.level)
+                        effect = tests_and_intervals.crossed((values - against)[:, kept], inputs.level)
                         result.append(
                             {
                                 "arm": arm,

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from anatomy import coverage, passk
-from anatomy.analysis import Inputs, Rows
+from anatomy.analyses.inputs import Inputs, Rows
+from anatomy.statistics import accuracy_bins, proportions
 
 TAUS = (0.01, 0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 0.9)
 
@@ -14,8 +14,8 @@ def rows(inputs: Inputs) -> Rows:
     for benchmark, target in inputs.panels():
         for arm in inputs.cells[benchmark]:
             replicates = inputs.replicates(benchmark, arm, target).values()
-            reached = np.mean([passk.reached(counts, taus) for counts in replicates], axis=0)
-            found = coverage.share(reached, np.ones_like(reached), inputs.level)
+            reached = np.mean([accuracy_bins.reached(counts, taus) for counts in replicates], axis=0)
+            found = proportions.share(reached, np.ones_like(reached), inputs.level)
             result += [
                 {
                     "arm": arm,

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from anatomy import coverage
-from anatomy.analysis import Inputs, Rows
+from anatomy.analyses.inputs import Inputs, Rows
+from anatomy.statistics import proportions, solved_sets
 
 
 def rows(inputs: Inputs) -> Rows:
@@ -11,11 +11,11 @@ def rows(inputs: Inputs) -> Rows:
     for benchmark, target in inputs.panels():
         for arm, base in inputs.pairs_on(benchmark):
             replicates = [inputs.replicates(benchmark, one, target) for one in (arm, base)]
-            for seed, ours, theirs in coverage.paired(*replicates):
-                inside = {cell: coverage.seeds_in(cell, [(ours, theirs)]) for cell in coverage.CELLS}
-                solved = {cell: int(inside[cell].sum()) for cell in coverage.CELLS}
+            for seed, ours, theirs in solved_sets.paired(*replicates):
+                inside = {cell: solved_sets.seeds_in(cell, [(ours, theirs)]) for cell in solved_sets.CELLS}
+                solved = {cell: int(inside[cell].sum()) for cell in solved_sets.CELLS}
                 one = np.ones(len(ours.n))
-                found = coverage.change(inside["arm_only"], inside["base_only"], one, inputs.level)
+                found = proportions.change(inside["arm_only"], inside["base_only"], one, inputs.level)
                 result.append(
                     {
                         "arm": arm,
@@ -24,7 +24,7 @@ def rows(inputs: Inputs) -> Rows:
                         "benchmark": benchmark,
                         "target": target,
                         **solved,
-                        "p": coverage.mcnemar(solved["base_only"], solved["arm_only"]),
+                        "p": proportions.mcnemar(solved["base_only"], solved["arm_only"]),
                         "estimate": float(found.estimate),
                         "low": float(found.low),
                         "high": float(found.high),

@@ -1,7 +1,7 @@
 """The k from which the base is ahead of an arm for good, with its interval, and the largest k looked at."""
 
-from anatomy import passk
-from anatomy.analysis import Inputs, Rows
+from anatomy.analyses.inputs import Inputs, Rows
+from anatomy.statistics import crossover
 
 
 def rows(inputs: Inputs) -> Rows:
@@ -9,7 +9,7 @@ def rows(inputs: Inputs) -> Rows:
     for benchmark, target in inputs.panels():
         curves = inputs.curves(benchmark, target)
         for arm, base in inputs.pairs_on(benchmark):
-            estimate, low, high = passk.crossover_interval(curves, arm, base, inputs.level)
+            estimate, low, high = crossover.crossover_interval(curves, arm, base, inputs.level)
             result.append(
                 {
                     "arm": arm,

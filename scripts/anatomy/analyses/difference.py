@@ -1,7 +1,7 @@
 """Difference of pass@k, paired by problem: pointwise intervals, a band over all k, and a sign-flip test."""
 
-from anatomy.analysis import Inputs, Rows
-from anatomy.inference import sign_flip
+from anatomy.analyses.inputs import Inputs, Rows
+from anatomy.statistics.tests_and_intervals import sign_flip
 
 
 def rows(inputs: Inputs) -> Rows:

@@ -4,9 +4,10 @@
 completions. What is not known of a problem is empty.
 """
 
-from anatomy import coverage, tables
-from anatomy.analysis import TARGETS, Inputs, Rows
+from anatomy.analyses.inputs import TARGETS, Inputs, Rows
 from anatomy.errors import AnatomyError
+from anatomy.statistics import solved_sets
+from anatomy.storage import parquet
 
 
 def rows(inputs: Inputs) -> Rows:
@@ -16,11 +17,11 @@ def rows(inputs: Inputs) -> Rows:
         for arm, base in inputs.pairs_on(benchmark):
             replicates = [inputs.replicates(benchmark, one, target) for one in (arm, base)]
             problems = next(iter(inputs.cells[benchmark][arm].values()))["problem"]
-            for seed, ours, theirs in coverage.paired(*replicates):
-                cells = coverage.cells(ours, theirs)
+            for seed, ours, theirs in solved_sets.paired(*replicates):
+                cells = solved_sets.cells(ours, theirs)
                 for at, problem in enumerate(problems):
-                    cell = coverage.CELLS[cells[at]]
-                    if cell not in coverage.DISAGREEMENTS:
+                    cell = solved_sets.CELLS[cells[at]]
+                    if cell not in solved_sets.DISAGREEMENTS:
                         continue
                     key = (arm, base, seed, benchmark)
                     again = {of: successes.get((*key, of, target, problem)) for of in ("base", "arm")}
@@ -55,7 +56,7 @@ def _extra(inputs: Inputs) -> tuple[dict[tuple[object, ...], int], dict[tuple[ob
     successes: dict[tuple[object, ...], int] = {}
     for file in inputs.files.get("extra", ()):
         key = (file["arm"], file["base"], int(file["seed"]), file["benchmark"])
-        frame = tables.read(file["path"], "counts")
+        frame = parquet.read(file["path"], "counts")
         if any(budgets.setdefault(key, int(n)) != n for n in frame["n"]):
             raise AnatomyError(f"{file['path']}: not as many extra completions of each problem and model")
         for target in TARGETS:

@@ -1,6 +1,6 @@
 """pass@1 and pass@K of the checkpoints of each training run; step 0 is the model that it started from."""
 
-from anatomy.analysis import Inputs, Rows
+from anatomy.analyses.inputs import Inputs, Rows
 
 
 def rows(inputs: Inputs) -> Rows:

@@ -5,8 +5,8 @@ Intervals are over training seeds and problems; that the base was sampled is par
 
 import numpy as np
 
-from anatomy import efficiency, inference, passk
-from anatomy.analysis import Inputs, Rows
+from anatomy.analyses.inputs import Inputs, Rows
+from anatomy.statistics import pass_at_k, sampling_efficiency, tests_and_intervals
 
 
 def rows(inputs: Inputs) -> Rows:
@@ -15,12 +15,12 @@ def rows(inputs: Inputs) -> Rows:
         for arm, base in inputs.pairs_on(benchmark):
             (start, *_) = inputs.replicates(benchmark, base, target).values()
             seeds = list(inputs.replicates(benchmark, arm, target).values())
-            top_k = passk.ks(int(start.n.min()))[-1]
-            estimate, low, high = inference.crossed_interval(
-                efficiency.by_problem(start, seeds, top_k), inputs.level
+            top_k = pass_at_k.ks(int(start.n.min()))[-1]
+            estimate, low, high = tests_and_intervals.crossed_interval(
+                sampling_efficiency.by_problem(start, seeds, top_k), inputs.level
             )
             top = {
-                name: np.mean([passk.pass_at_k(one.n, one.c, top_k) for one in found])
+                name: np.mean([pass_at_k.pass_at_k(one.n, one.c, top_k) for one in found])
                 for name, found in (("base", [start]), ("arm", seeds))
             }
             result.append(

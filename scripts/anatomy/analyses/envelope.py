@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from anatomy import envelope
-from anatomy.analysis import Inputs, Rows
+from anatomy.analyses.inputs import Inputs, Rows
+from anatomy.statistics import best_temperature
 
 
 def rows(inputs: Inputs) -> Rows:
@@ -17,16 +17,23 @@ def rows(inputs: Inputs) -> Rows:
         }
         parts: list[tuple[str, list[float | None], Any, Any]] = []
         for group, arms in found.items():
-            which, estimate = envelope.best(curves, arms)
+            which, estimate = best_temperature.best(curves, arms)
             temperatures: list[float | None] = [inputs.temperature(benchmark, arms[at]) for at in which]
-            parts.append((group, temperatures, estimate, envelope.interval(curves, arms, inputs.level)))
+            parts.append(
+                (group, temperatures, estimate, best_temperature.interval(curves, arms, inputs.level))
+            )
         first, second = inputs.options["contrast"]
         if first in found and second in found:
             pair = found[first], found[second]
-            estimate = envelope.best(curves, pair[0])[1] - envelope.best(curves, pair[1])[1]
+            estimate = best_temperature.best(curves, pair[0])[1] - best_temperature.best(curves, pair[1])[1]
             none: list[float | None] = [None] * len(curves.ks)
             parts.append(
-                (f"{first} - {second}", none, estimate, envelope.difference(curves, *pair, inputs.level))
+                (
+                    f"{first} - {second}",
+                    none,
+                    estimate,
+                    best_temperature.difference(curves, *pair, inputs.level),
+                )
             )
         result += [
             {

@@ -5,8 +5,8 @@ The joint row (``first`` and ``second`` all) has the largest difference and the 
 
 import numpy as np
 
-from anatomy import inference
-from anatomy.analysis import Inputs, Rows
+from anatomy.analyses.inputs import Inputs, Rows
+from anatomy.statistics import tests_and_intervals
 
 
 def rows(inputs: Inputs) -> Rows:
@@ -20,13 +20,13 @@ def rows(inputs: Inputs) -> Rows:
         ]
         where = {"benchmark": benchmark, "target": target}
         if len(arms) > 1:
-            largest, p = inference.equivalence(values, margin)
+            largest, p = tests_and_intervals.equivalence(values, margin)
             joint = {"estimate": largest, "low": None, "high": None, "p_equivalent": p, "p_different": None}
             result.append(where | {"first": "all", "second": "all"} | joint | {"margin": margin})
         result += [
             where
             | pair._asdict()
             | {"first": arms[pair.first], "second": arms[pair.second], "margin": margin}
-            for pair in inference.pairwise(values, margin, inputs.level)
+            for pair in tests_and_intervals.pairwise(values, margin, inputs.level)
         ]
     return result

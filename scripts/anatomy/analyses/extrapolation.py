@@ -7,9 +7,9 @@ lies beside 0, the beta-binomial does not describe these problems.
 
 import numpy as np
 
-from anatomy import betabinomial, passk
-from anatomy.analysis import Inputs, Rows
-from anatomy.passk import Counts
+from anatomy.analyses.inputs import Inputs, Rows
+from anatomy.statistics import beta_binomial, bootstrap, pass_at_k
+from anatomy.statistics.pass_at_k import Counts
 
 
 def rows(inputs: Inputs) -> Rows:
@@ -20,26 +20,26 @@ def rows(inputs: Inputs) -> Rows:
             seeds = list(inputs.replicates(benchmark, arm, target).values())
             problems = len(seeds[0].n)
             weights = rng.multinomial(problems, np.full(problems, 1 / problems), size=inputs.draws)
-            halves = [betabinomial.split(one, 4, rng) for one in seeds]
+            halves = [beta_binomial.split(one, 4, rng) for one in seeds]
             rest = [other for _, other in halves]
             size = int(seeds[0].n.min())
             checks: list[tuple[list[Counts], list[int]]] = [
-                ([part for part, _ in halves], passk.ks(int(rest[0].n.min()), half=False)),
+                ([part for part, _ in halves], pass_at_k.ks(int(rest[0].n.min()), half=False)),
                 (seeds, [2 * size, 4 * size, 8 * size]),
             ]
             for fitted, ks in checks:
                 if fitted[0].n.min() < 2:
                     continue  # single samples do not tell how problems differ
-                estimate, draws = betabinomial.forecast(fitted, ks, weights)
-                low, high = passk.interval(draws, problems, inputs.level)
+                estimate, draws = beta_binomial.forecast(fitted, ks, weights)
+                low, high = bootstrap.interval(draws, problems, inputs.level)
                 for at, k in enumerate(ks):
                     observed = gap = gap_low = gap_high = None
                     if fitted is not seeds:
-                        shown = np.mean([passk.pass_at_k(one.n, one.c, k) for one in rest], axis=0)
+                        shown = np.mean([pass_at_k.pass_at_k(one.n, one.c, k) for one in rest], axis=0)
                         observed = float(shown.mean())
                         gap = float(estimate[at]) - observed
                         paired = draws[:, at] - weights @ shown / problems
-                        gap_low, gap_high = passk.interval(paired, problems, inputs.level)
+                        gap_low, gap_high = bootstrap.interval(paired, problems, inputs.level)
                     result.append(
                         {
                             "arm": arm,

@@ -4,8 +4,8 @@ The rest is solved by right answers without a right derivation only. CoT-pass@k 
 (arXiv 2506.14245).
 """
 
-from anatomy import coverage, passk
-from anatomy.analysis import Inputs, Rows
+from anatomy.analyses.inputs import Inputs, Rows
+from anatomy.statistics import bootstrap, pass_at_k, proportions
 
 
 def rows(inputs: Inputs) -> Rows:
@@ -16,9 +16,9 @@ def rows(inputs: Inputs) -> Rows:
         for arm in inputs.cells[benchmark]:
             answers = list(inputs.replicates(benchmark, arm, "answer").values())
             derivations = list(inputs.replicates(benchmark, arm, "derivation").values())
-            ks = passk.ks(min(int(counts.n.min()) for counts in answers))
-            answer, derivation = passk.curve(answers, ks), passk.curve(derivations, ks)
-            found = coverage.share(derivation, answer, inputs.level)
+            ks = pass_at_k.ks(min(int(counts.n.min()) for counts in answers))
+            answer, derivation = bootstrap.curve(answers, ks), bootstrap.curve(derivations, ks)
+            found = proportions.share(derivation, answer, inputs.level)
             result += [
                 {
                     "arm": arm,

@@ -6,8 +6,9 @@
 import numpy as np
 import pandas as pd
 
-from anatomy import passk, verdicts
-from anatomy.analysis import Inputs, Rows
+from anatomy.analyses.inputs import Inputs, Rows
+from anatomy.statistics import bootstrap
+from anatomy.storage import verdicts
 
 
 def rows(inputs: Inputs) -> Rows:
@@ -27,7 +28,7 @@ def rows(inputs: Inputs) -> Rows:
                 if share.isna().any():
                     continue  # no checker of derivations for this benchmark
                 values = share.to_numpy(np.float64)
-                low, high = passk.interval(weights @ values / len(values), len(values), inputs.level)
+                low, high = bootstrap.interval(weights @ values / len(values), len(values), inputs.level)
                 result.append(
                     {
                         "arm": arm,

@@ -1,6 +1,6 @@
 """pass@k of each arm and of each of its training seeds (``seed`` all: their mean), with intervals."""
 
-from anatomy.analysis import Inputs, Rows
+from anatomy.analyses.inputs import Inputs, Rows
 
 
 def rows(inputs: Inputs) -> Rows:

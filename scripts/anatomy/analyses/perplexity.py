@@ -2,17 +2,17 @@
 
 import numpy as np
 
-from anatomy import likelihood
-from anatomy.analysis import Inputs, Rows
+from anatomy.analyses.inputs import Inputs, Rows
+from anatomy.statistics import perplexity
 
 
 def rows(inputs: Inputs) -> Rows:
-    completions = likelihood.completions(inputs.files["scores"], inputs.files["verdicts"])
-    groups = likelihood.by_problem(completions).groupby(level=likelihood.KEYS, sort=False)
+    completions = perplexity.completions(inputs.files["scores"], inputs.files["verdicts"])
+    groups = perplexity.by_problem(completions).groupby(level=perplexity.KEYS, sort=False)
     result: Rows = []
     for (scorer, text, benchmark, subset), problems in groups:
-        for measure, possible in likelihood.MEASURES.items():
-            estimate, low, high = likelihood.interval(problems[measure], inputs.level)
+        for measure, possible in perplexity.MEASURES.items():
+            estimate, low, high = perplexity.interval(problems[measure], inputs.level)
             result.append(
                 {
                     "scorer": scorer,

@@ -1,20 +1,20 @@
 """By how much two texts differ in likelihood under one scorer, paired by problem, with intervals."""
 
-from anatomy import likelihood
-from anatomy.analysis import Inputs, Rows
+from anatomy.analyses.inputs import Inputs, Rows
+from anatomy.statistics import perplexity
 
 
 def rows(inputs: Inputs) -> Rows:
-    completions = likelihood.completions(inputs.files["scores"], inputs.files["verdicts"])
+    completions = perplexity.completions(inputs.files["scores"], inputs.files["verdicts"])
     result: Rows = []
     for scorer, text, reference in inputs.options["contrasts"]:
-        differences = likelihood.differences(completions, scorer, text, reference)
+        differences = perplexity.differences(completions, scorer, text, reference)
         for (benchmark, subset), problems in differences.groupby(level=["benchmark", "subset"], sort=False):
-            for measure in likelihood.CONTRASTS:
+            for measure in perplexity.CONTRASTS:
                 values = problems[measure].dropna()
                 if values.empty:
                     continue  # no problem has completions of equal length
-                estimate, low, high = likelihood.interval(values, inputs.level)
+                estimate, low, high = perplexity.interval(values, inputs.level)
                 result.append(
                     {
                         "scorer": scorer,

@@ -7,9 +7,9 @@ number that the model now solves which had failed.
 
 from collections import defaultdict
 
-from anatomy import coverage
 from anatomy.analyses import disagreements
-from anatomy.analysis import Inputs, Rows
+from anatomy.analyses.inputs import Inputs, Rows
+from anatomy.statistics import solved_sets
 
 
 def rows(inputs: Inputs) -> Rows:
@@ -30,7 +30,7 @@ def rows(inputs: Inputs) -> Rows:
             for seed in inputs.cells[benchmark][arm]:
                 if (arm, base, seed, benchmark) not in extra:
                     continue
-                for cell in coverage.DISAGREEMENTS:
+                for cell in solved_sets.DISAGREEMENTS:
                     problems = groups[arm, base, seed, benchmark, target, cell]
                     both = [row for row in problems if None not in (row["base_extra"], row["arm_extra"])]
                     solved = {of: sum(row[f"{of}_extra"] > 0 for row in both) for of in ("base", "arm")}

@@ -4,8 +4,8 @@ Where both arms have the same training seeds, each of the one is paired with tha
 from the same model.
 """
 
-from anatomy import conditions, inference
-from anatomy.analysis import Inputs, Rows
+from anatomy.analyses.inputs import Inputs, Rows
+from anatomy.statistics import condition_effects, tests_and_intervals
 
 
 def rows(inputs: Inputs) -> Rows:
@@ -16,18 +16,18 @@ def rows(inputs: Inputs) -> Rows:
         for arm, base in inputs.pairs_on(benchmark):
             cells = [inputs.cells[benchmark][name] for name in (arm, base)]
             one, two = (
-                conditions.average(seeds, names, inputs.arms[name]["condition"], target)
+                condition_effects.average(seeds, names, inputs.arms[name]["condition"], target)
                 for name, seeds in zip((arm, base), cells, strict=True)
             )
             paired = list(cells[0]) == list(cells[1])
-            for stratum, members in conditions.strata(problems, inputs.options.get("bands")):
+            for stratum, members in condition_effects.strata(problems, inputs.options.get("bands")):
                 if members.sum() < 2:
                     continue
                 ours, theirs = one[:, members], two[:, members]
                 effect = (
-                    inference.crossed(ours - theirs, inputs.level)
+                    tests_and_intervals.crossed(ours - theirs, inputs.level)
                     if paired
-                    else inference.contrast(ours, theirs, inputs.level)
+                    else tests_and_intervals.contrast(ours, theirs, inputs.level)
                 )
                 result.append(
                     {

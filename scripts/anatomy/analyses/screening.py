@@ -6,8 +6,9 @@ Intervals are exact binomial ones (Clopper and Pearson 1934) over problems.
 import numpy as np
 from scipy import stats
 
-from anatomy import conditions, screening
-from anatomy.analysis import Inputs, Rows
+from anatomy.analyses.inputs import Inputs, Rows
+from anatomy.problems import selection
+from anatomy.statistics import condition_effects
 
 
 def rows(inputs: Inputs) -> Rows:
@@ -15,11 +16,11 @@ def rows(inputs: Inputs) -> Rows:
     for benchmark, arms in inputs.cells.items():
         problems = inputs.problems(benchmark)
         for arm, seeds in arms.items():
-            sets = {str(seed): screening.failed([counts]) for seed, counts in seeds.items()}
-            sets["all"] = screening.failed(seeds.values())
+            sets = {str(seed): selection.failed([counts]) for seed, counts in seeds.items()}
+            sets["all"] = selection.failed(seeds.values())
             for seed, hard in sets.items():
                 failed = problems["problem"].isin(hard).to_numpy()
-                for stratum, members in conditions.strata(problems, inputs.options.get("bands")):
+                for stratum, members in condition_effects.strata(problems, inputs.options.get("bands")):
                     size, count = int(members.sum()), int((failed & members).sum())
                     if not size:
                         continue

@@ -1,7 +1,7 @@
 """How much of what the base solves an arm still solves, and how much of what the arm solves is new."""
 
-from anatomy import coverage
-from anatomy.analysis import Inputs, Rows
+from anatomy.analyses.inputs import Inputs, Rows
+from anatomy.statistics import solved_sets
 
 
 def rows(inputs: Inputs) -> Rows:
@@ -9,10 +9,10 @@ def rows(inputs: Inputs) -> Rows:
     for benchmark, target in inputs.panels():
         for arm, base in inputs.pairs_on(benchmark):
             replicates = [inputs.replicates(benchmark, one, target) for one in (arm, base)]
-            pairs = [(ours, theirs) for _, ours, theirs in coverage.paired(*replicates)]
-            both, base_only, arm_only = (coverage.seeds_in(cell, pairs) for cell in coverage.SOLVED)
+            pairs = [(ours, theirs) for _, ours, theirs in solved_sets.paired(*replicates)]
+            both, base_only, arm_only = (solved_sets.seeds_in(cell, pairs) for cell in solved_sets.SOLVED)
             rng = inputs.generator(benchmark, target, arm, base, "support")
-            found = coverage.support(both, base_only, arm_only, rng, inputs.draws, inputs.level)
+            found = solved_sets.support(both, base_only, arm_only, rng, inputs.draws, inputs.level)
             result += [
                 {
                     "arm": arm,

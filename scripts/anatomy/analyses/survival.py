@@ -5,8 +5,8 @@
 
 import numpy as np
 
-from anatomy import conditions, inference
-from anatomy.analysis import Inputs, Rows
+from anatomy.analyses.inputs import Inputs, Rows
+from anatomy.statistics import condition_effects, tests_and_intervals
 
 
 def rows(inputs: Inputs) -> Rows:
@@ -17,14 +17,14 @@ def rows(inputs: Inputs) -> Rows:
         names, lengths = list(problems["problem"]), [len(chain) for chain in problems["subproblems"]]
         for arm, seeds in arms.items():
             for mode, own in (("gold", False), ("own", True)):
-                unbroken = conditions.chain(seeds, names, lengths, own)
+                unbroken = condition_effects.chain(seeds, names, lengths, own)
                 for length in sorted(set(lengths)):
                     members = (np.asarray(lengths) == length) & ~np.isnan(unbroken[0, :, 0])
                     if members.sum() < 2:
                         continue
                     before = 1.0
                     for link in range(length):
-                        effect = inference.crossed(unbroken[:, members, link], inputs.level)
+                        effect = tests_and_intervals.crossed(unbroken[:, members, link], inputs.level)
                         result.append(
                             {
                                 "arm": arm,

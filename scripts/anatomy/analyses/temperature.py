@@ -5,8 +5,8 @@ Empty where the engine does not tell entropies.
 
 import pandas as pd
 
-from anatomy import inference
-from anatomy.analysis import Inputs, Rows
+from anatomy.analyses.inputs import Inputs, Rows
+from anatomy.statistics import tests_and_intervals
 
 
 def rows(inputs: Inputs) -> Rows:
@@ -19,7 +19,7 @@ def rows(inputs: Inputs) -> Rows:
             sums = frame.groupby("problem", sort=True)[columns].sum()
             entropy: tuple[float | None, ...] = (None, None, None)
             if known:
-                entropy = inference.ratio(
+                entropy = tests_and_intervals.ratio(
                     sums["entropy"], sums["tokens"], inputs.generator(benchmark), inputs.draws, inputs.level
                 )
             result.append(

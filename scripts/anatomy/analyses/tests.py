@@ -7,8 +7,8 @@ their names begin with ``difference``.
 
 import pandas as pd
 
-from anatomy import inference
-from anatomy.analysis import Inputs, Rows
+from anatomy.analyses.inputs import Inputs, Rows
+from anatomy.statistics import tests_and_intervals
 
 
 def rows(inputs: Inputs) -> Rows:
@@ -29,7 +29,7 @@ def rows(inputs: Inputs) -> Rows:
     alike = alike.assign(test="algorithms alike", seed="all", k=1, p=alike["p_equivalent"])
     columns = ["test", "arm", "base", "seed", "benchmark", "target", "k", "estimate", "p"]
     family = pd.concat([table[columns].astype(object) for table in (difference, coverage, alike)])
-    adjusted = inference.holm(family["p"].astype(float))
+    adjusted = tests_and_intervals.holm(family["p"].astype(float))
     tests = int(family["p"].notna().sum())
     return [
         {

@@ -5,8 +5,8 @@ The mean is a centred moving average. Wall-clock time stays out, since it differ
 
 import pandas as pd
 
-from anatomy import tables
-from anatomy.analysis import Inputs, Rows
+from anatomy.analyses.inputs import Inputs, Rows
+from anatomy.storage import parquet
 
 WINDOW = 9
 """Logged steps that the moving average covers."""
@@ -14,7 +14,7 @@ COLUMNS = ["loss", "reward", "length", "entropy", "kl", "zero_signal", "generate
 
 
 def rows(inputs: Inputs) -> Rows:
-    log = pd.concat([tables.read(file["path"], "training") for file in inputs.files["training"]])
+    log = pd.concat([parquet.read(file["path"], "training") for file in inputs.files["training"]])
     single = log[["run", "seed", "step", *COLUMNS]].astype({"seed": str})
     means = []
     for run, of_run in log.groupby("run", sort=False):

@@ -3,8 +3,8 @@
 ``bound`` is the number of problems solved exactly once: the expected number of new ones is at most its mean.
 """
 
-from anatomy import coverage
-from anatomy.analysis import Inputs, Rows
+from anatomy.analyses.inputs import Inputs, Rows
+from anatomy.statistics import solved_sets
 
 
 def rows(inputs: Inputs) -> Rows:
@@ -12,7 +12,7 @@ def rows(inputs: Inputs) -> Rows:
     for benchmark, target in inputs.panels():
         for arm in inputs.cells[benchmark]:
             for seed, counts in inputs.replicates(benchmark, arm, target).items():
-                found = coverage.unseen(counts, inputs.level)
+                found = solved_sets.unseen(counts, inputs.level)
                 result.append(
                     {
                         "arm": arm,

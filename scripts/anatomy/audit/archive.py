@@ -14,11 +14,11 @@ import zlib
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path, PurePosixPath
 
-from anatomy.audit import hashing, records
-from anatomy.audit.recording import SOURCES
-from anatomy.audit.trail import Trail
+from anatomy.audit import hashing, job_record
+from anatomy.audit.provenance import Trail
+from anatomy.audit.recorder import SOURCES
 from anatomy.errors import AnatomyError
-from anatomy.tables import atomic
+from anatomy.storage.atomic import atomic
 
 NOTE = "ARCHIVE.txt"
 _LEFT_OUT = ("work", "logs")
@@ -53,7 +53,7 @@ def contents(trail: Trail, tracked: Iterable[str]) -> list[str]:
     named = {name for name in named if _inside(name) and not name.startswith(("results/", "figures/"))}
     made = {trail.paper, *(file.path for record in trail.jobs for file in record.outputs)}
     beside = {path for path in made if path.startswith("paper/")}
-    named |= beside | {str(records.path_of(path)) for path in beside}
+    named |= beside | {str(job_record.path_of(path)) for path in beside}
     found = {name for name in named if (trail.folder / name).is_file()}
     for own in (trail.results, trail.figures):
         found |= set(_files(trail.folder, own))

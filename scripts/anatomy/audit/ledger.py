@@ -12,10 +12,10 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from anatomy.audit import hashing, records
-from anatomy.audit.records import Record
+from anatomy.audit import hashing, job_record
+from anatomy.audit.job_record import Record
 from anatomy.errors import AnatomyError
-from anatomy.tables import atomic
+from anatomy.storage.atomic import atomic
 
 FORMAT = 1
 HISTORY = "ledgers"
@@ -33,7 +33,7 @@ def reached(targets: Iterable[str], folder: Path = Path()) -> tuple[list[Record]
         if path in seen:
             continue
         seen.add(path)
-        record = records.producer(path, folder)
+        record = job_record.producer(path, folder)
         if record is None:
             if path.startswith(("results/", "figures/")):
                 without.add(path)
@@ -55,7 +55,7 @@ def entries(found: Iterable[Record], folder: Path = Path()) -> list[dict[str, An
     """
     lines = []
     for record in found:
-        places = sorted({str(records.path_of(file.path)) for file in record.outputs})
+        places = sorted({str(job_record.path_of(file.path)) for file in record.outputs})
         copies = {place: hashing.sha256(folder / place) for place in places}
         lines.append({"digest": record.digest, "job": record.name, "files": copies})
     return lines
@@ -83,7 +83,7 @@ def read_history(path: Path) -> dict[str, Any]:
         content = json.loads(gzip.decompress(path.read_bytes()))
         kept = []
         for one in content["records"]:
-            path_of = records.path_of(one["result"]["outputs"][0]["path"])
+            path_of = job_record.path_of(one["result"]["outputs"][0]["path"])
             kept.append(Record(path_of, one["result"], one["run"], one["digest"]))
         return {"root": content["root"], "records": kept, "numbers": content["numbers"]}
     except OSError as error:

@@ -7,9 +7,9 @@ from typing import Annotated, ClassVar, Literal, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
+from anatomy.storage.verdicts import Grader
 from anatomy.study.checked import fault
 from anatomy.study.training_rules import Algorithm
-from anatomy.verdicts import Grader
 
 REAL = "real"
 """Stands among a benchmark's studies where it is one of the real test sets that ``benchmarks`` prepares."""

@@ -8,7 +8,8 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
-from anatomy import scaffold, world
+from anatomy.prompts import templates
+from anatomy.storage.verdicts import Scheme
 from anatomy.study.checked import (
     Count,
     Distinct,
@@ -22,14 +23,14 @@ from anatomy.study.checked import (
     fault,
 )
 from anatomy.study.training_rules import Precision, Rollouts, Sharding, VllmMode
-from anatomy.verdicts import Scheme
+from anatomy.world import problems
 
 Nucleus = Annotated[float, Field(gt=0, le=1)]
 Stop = Annotated[list[Text], Distinct]
 
 
 def _condition(name: str) -> str:
-    allowed = (*scaffold.CONDITIONS, scaffold.OWN)
+    allowed = (*templates.CONDITIONS, templates.OWN)
     if name not in allowed:
         raise fault(f"unknown condition '{name}'; allowed: {', '.join(sorted(allowed))}")
     return name
@@ -112,7 +113,7 @@ class Annotations(Section):
 class World(Section):
     """The text on which base models are pretrained."""
 
-    steps: Annotated[list[Annotated[int, Field(ge=1, le=world.MAX_STEPS)]], Field(min_length=1)]
+    steps: Annotated[list[Annotated[int, Field(ge=1, le=problems.MAX_STEPS)]], Field(min_length=1)]
     """Numbers of steps of its chains."""
 
 

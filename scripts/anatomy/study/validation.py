@@ -12,9 +12,10 @@ from typing import Any
 
 import yaml
 
-from anatomy import scaffold, tasks, world
+from anatomy import paths
 from anatomy.errors import AnatomyError
 from anatomy.names import AT_TOKENS
+from anatomy.prompts.templates import CONDITIONS, PARTIAL, SUBPROBLEMS
 from anatomy.study.artifacts import Artifacts, Claim, CounterClaim
 from anatomy.study.checked import checked
 from anatomy.study.rows import Arm, Benchmark, Model, Run, Throughput
@@ -22,8 +23,7 @@ from anatomy.study.settings import Settings
 from anatomy.study.sheets import sheet
 from anatomy.study.study import Study
 from anatomy.study.training_rules import Division
-
-_LIBRARY = Path(__file__).resolve().parents[1]
+from anatomy.world import problems, programs
 
 
 def read_yaml(path: str | Path) -> Any:
@@ -190,7 +190,7 @@ def _check_run(study: Study, run: Run, templates: Collection[str], place: str) -
         if run.benchmark not in study.arms[run.failed_by].benchmarks:
             raise AnatomyError(f"{place}: arm '{run.failed_by}' is not sampled on '{run.benchmark}'")
     for level in run.levels:
-        _known(f"partial-{level}", scaffold.PARTIAL, "level", place)
+        _known(f"partial-{level}", PARTIAL, "level", place)
     _check_ancestors(study, run, place)
     if reinforced:
         _check_reinforcement(run, presets[run.preset], place)
@@ -236,8 +236,8 @@ def _check_reinforcement(run: Run, preset: Mapping[str, Any], place: str) -> Non
 def _check_benchmark(study: Study, benchmark: Benchmark, templates: Collection[str], place: str) -> None:
     _known(benchmark.template, templates, "template", place)
     for domain in benchmark.splits_domains:
-        _known(domain, world.DOMAINS, "domain", place)
-    most = tasks.MAX_STATEMENTS if benchmark.source == "tasks" else world.MAX_STEPS
+        _known(domain, problems.DOMAINS, "domain", place)
+    most = programs.MAX_STATEMENTS if benchmark.source == "tasks" else problems.MAX_STEPS
     beyond = [steps for steps in benchmark.splits_steps if not 1 <= steps <= most]
     if beyond:
         raise AnatomyError(f"{place}: {beyond} steps; allowed: 1 to {most}")
@@ -278,7 +278,7 @@ def _check_split(study: Study, benchmark: Benchmark, place: str) -> None:
 
 
 def _check_arm(study: Study, arm: Arm, templates: Collection[str], place: str) -> None:
-    conditions = [name for name in scaffold.CONDITIONS if name != scaffold.SUBPROBLEMS]
+    conditions = [name for name in CONDITIONS if name != SUBPROBLEMS]
     _known(arm.model, {**study.models, **study.runs}, "model or run", place)
     _known(arm.condition, conditions, "condition", place)
     _known(arm.base or arm.arm, study.arms, "base arm", place)
@@ -418,5 +418,12 @@ def _check_artifact(study: Study, kind: str, name: str, recorded: Collection[str
         _known(text, [*study.arms, "gold"], "text", place)
 
 
-_ANALYSES = {path.stem for path in (_LIBRARY / "analyses").glob("[!_]*.py")}
-_FIGURES = {path.stem.removeprefix("figure_") for path in _LIBRARY.parent.glob("figure_*.py")}
+def _modules(package: str, defines: str) -> set[str]:
+    """Return the modules of a package, by their dotted names in it, that define a function."""
+    folder = paths.LIBRARY / package
+    found = (path for path in folder.rglob("*.py") if defines in path.read_text(encoding="utf-8"))
+    return {".".join(path.relative_to(folder).with_suffix("").parts) for path in found}
+
+
+_ANALYSES = _modules("analyses", "def rows(")
+_FIGURES = _modules("figures", "def draw(")

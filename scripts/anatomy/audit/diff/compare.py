@@ -1,0 +1,333 @@
+"""Two studies, or two commits: which numbers changed, by how much, and the first step at which they part."""
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from anatomy.audit import source_diff
+from anatomy.audit.diff.result import Cause, Changed, Difference, Group, Step, sort_key, where
+from anatomy.audit.diff.side import Side
+from anatomy.audit.job_record import Record
+from anatomy.audit.provenance import select
+
+
+def _leaves(value: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield the values of params by their paths; what a list says of files is keyed by the files' paths."""
+    if isinstance(value, Mapping) and value:
+        for name, one in value.items():
+            yield from _leaves(one, f"{prefix}.{name}" if prefix else str(name))
+    elif (
+        isinstance(value, list) and value and all(isinstance(one, Mapping) and "path" in one for one in value)
+    ):
+        for one in value:
+            yield f"{prefix}[{one['path']}]", {name: x for name, x in one.items() if name != "path"}
+    else:
+        yield prefix, value
+
+
+def compare(a: Side, b: Side) -> Difference:
+    """Return which numbers differ, and for each the first steps at which its two chains part."""
+    shared = [name for name in a.numbers if name in b.numbers]
+    changed = [
+        Changed(name, a.numbers[name], b.numbers[name])
+        for name in shared
+        if _facts(a.numbers[name]) != _facts(b.numbers[name])
+    ]
+    walk = _Walk(a, b)
+    found: dict[frozenset[tuple[str, ...]], tuple[dict[Step, None], dict[Step, None], list[Changed]]] = {}
+    for one in changed:
+        first, later = walk.number(one)
+        steps, behind, numbers = found.setdefault(frozenset(step.kind for step in first), ({}, {}, []))
+        steps.update(dict.fromkeys(first))
+        behind.update(dict.fromkeys(later))
+        numbers.append(one)
+    groups = []
+    for steps, behind, numbers in found.values():
+        told = {str(cause) for step in steps for cause in step.causes}
+        others = [step for step in behind if not told.issuperset(map(str, step.causes))]
+        groups.append(Group(_alike(steps), _alike(others), sorted(numbers, key=sort_key)))
+    return Difference(
+        a,
+        b,
+        [name for name in a.numbers if name not in b.numbers],
+        [name for name in b.numbers if name not in a.numbers],
+        len(shared) - len(changed),
+        sorted(groups, key=lambda group: -len(group.numbers)),
+        walk.files(),
+        walk.records(),
+    )
+
+
+def _facts(number: Mapping[str, Any]) -> list[Any]:
+    return [number["value"], number["text"], number.get("interval"), number.get("interval_text")]
+
+
+def _alike(steps: Iterable[Step]) -> list[list[Step]]:
+    """Return steps by what they part for; a job once."""
+    groups: dict[tuple[str, ...], dict[str, Step]] = {}
+    for step in steps:
+        groups.setdefault(step.kind, {}).setdefault(step.job, step)
+    return [list(group.values()) for group in groups.values()]
+
+
+_Parted = tuple[tuple[Step, ...], tuple[Step, ...]]
+"""The first steps at which chains part, and steps behind them that differ in themselves too."""
+
+
+class _Walk:
+    """Goes up both chains together, to where they part; each job once."""
+
+    def __init__(self, a: Side, b: Side):
+        self.a, self.b = a, b
+        self._known: dict[Any, _Parted] = {}
+        self._defined: dict[tuple[str, str], tuple[str, ...] | None] = {}
+
+    def files(self) -> list[str]:
+        """Return the files that both sides made with different content; not those that tell of all others."""
+        whole = {f"results/*/{name}" for name in ("audit", "ledger.json", "numbers.json", "places.json")}
+        whole |= {"paper/*.pdf", "paper/*-numbers.tex"}
+        digests = [
+            {side.common(file.path): file.sha256 for record in side.jobs for file in record.outputs}
+            for side in (self.a, self.b)
+        ]
+        both = (path for path, digest in digests[0].items() if digests[1].get(path, digest) != digest)
+        return sorted(path for path in both if path not in whole)
+
+    def records(self) -> list[str]:
+        """Return the jobs that differ in themselves without a consequence."""
+        found: dict[str, None] = {}
+        for path, b in self.b.makers.items():
+            a = self.a.makers.get(path)
+            if a is None or a.digest == b.digest:
+                continue
+            made = [
+                {side.common(f.path): f.sha256 for f in r.outputs} for side, r in ((self.a, a), (self.b, b))
+            ]
+            read = [
+                {side.common(f.path): f.sha256 for f in r.inputs} for side, r in ((self.a, a), (self.b, b))
+            ]
+            if made[0] == made[1] and read[0] == read[1] and self._causes(a, b, []):
+                found[b.name] = None
+        return list(found)
+
+    def number(self, one: Changed) -> _Parted:
+        """Return where the chains of a number part."""
+        path = self.a.common(str(one.a["file"]))
+        other = self.b.common(str(one.b["file"]))
+        everything = "results/*/numbers.json"
+        tables = self.a.makers.get(path), self.b.makers.get(other)
+        collects = self.a.makers.get(everything), self.b.makers.get(everything)
+        for name, found in ((everything, collects), (path, tables)):
+            lacking = [side for side, record in zip("AB", found, strict=True) if record is None]
+            if lacking:
+                what = f"no record of the job that made it in {' and '.join(lacking)}"
+                return (Step("", name, "", (Cause("record", what),)),), ()
+        collect_a, collect_b, table_a, table_b = map(_there, (*collects, *tables))
+        read = [_digest(self.a, collect_a, path), _digest(self.b, collect_b, other)]
+        values = [[number["value"], number.get("interval")] for number in (one.a, one.b)]
+        if read[0] == read[1] or values[0] == values[1]:
+            return self._collect(collect_a, collect_b, Path(path).stem)
+        rows = (
+            tuple(select(record, number["keys"])) for record, number in ((table_a, one.a), (table_b, one.b))
+        )
+        return self._table(path, table_a, table_b, *rows)
+
+    def _collect(self, a: Record, b: Record, table: str) -> _Parted:
+        """Return how the job that collects all numbers differs in what it does to one table's."""
+        key = ("collect", table)
+        if key not in self._known:
+            causes = [
+                cause
+                for cause in self._causes(a, b, [])
+                if cause.kind != "params" or cause.what.startswith(f"tables.{table}.")
+            ]
+            self._known[key] = (self._step(a, b, causes),), ()
+        return self._known[key]
+
+    def _table(
+        self, path: str, a: Record, b: Record, rows_a: tuple[str, ...], rows_b: tuple[str, ...]
+    ) -> _Parted:
+        """Return where the chains of a table's row part; rows: the inputs that the row is made from."""
+        key = (path, rows_a, rows_b)
+        if key not in self._known:
+            found = self._pair(a, b, set(rows_a), set(rows_b))
+            if any(cause.kind == "nothing" for step in found[0] for cause in step.causes):
+                # A row may depend on more than it names: a correction over all rows does.
+                found = self._pair(a, b)
+            self._known[key] = found
+        return self._known[key]
+
+    def _differs(self, path: str) -> bool:
+        """Whether the sides made a file with other content, or one of them alone did."""
+        makers = (self.a, self.a.makers.get(path)), (self.b, self.b.makers.get(path))
+        made = [
+            next((f.sha256 for f in record.outputs if side.common(f.path) == path), None) if record else None
+            for side, record in makers
+        ]
+        return made[0] != made[1]
+
+    def _why(self, path: str) -> _Parted:
+        """Return where the chains of a file part whose content differs, or that one side alone has."""
+        if path in self._known:
+            return self._known[path]
+        self._known[path] = (), ()  # stands while the chain above is looked at
+        a, b = self.a.makers.get(path), self.b.makers.get(path)
+        if a is not None and b is not None:
+            found = self._pair(a, b)
+        elif a is not None:
+            found = self._lonely(self.a, self.b, "A", a)
+        elif b is not None:
+            found = self._lonely(self.b, self.a, "B", b)
+        else:
+            found = (), ()
+        self._known[path] = found
+        return found
+
+    def _lonely(self, side: Side, other: Side, only: str, record: Record) -> _Parted:
+        """Return the first steps, up a chain, that one side alone has."""
+        first: list[Step] = []
+        later: list[Step] = []
+        for file in record.inputs:
+            path = side.common(file.path)
+            if path in side.makers and path not in other.makers:
+                above = self._why(path)
+                first += above[0]
+                later += above[1]
+        if not first:
+            first = [Step(record.rule, record.name, only, ())]
+        return _unique(first), _unique(later)
+
+    def _pair(
+        self, a: Record, b: Record, rows_a: set[str] | None = None, rows_b: set[str] | None = None
+    ) -> _Parted:
+        """Return where the chains of a job's outputs part; rows: those of its inputs that matter."""
+        inputs = [
+            {side.common(file.path): file for file in record.inputs if rows is None or file.path in rows}
+            for side, record, rows in ((self.a, a, rows_a), (self.b, b, rows_b))
+        ]
+        first: list[Step] = []
+        later: list[Step] = []
+        own: list[Cause] = []
+        for path in {**inputs[0], **inputs[1]}:
+            one, two = inputs[0].get(path), inputs[1].get(path)
+            if one and two and one.sha256 == two.sha256:
+                continue
+            above = self._why(path) if self._differs(path) else ((), ())
+            first += above[0]
+            later += above[1]
+            if not above[0]:
+                kind = "file" if one and two else "inputs"
+                own.append(Cause(kind, path, one and one.sha256, two and two.sha256))
+        only = {path for path in {**inputs[0], **inputs[1]} if not (path in inputs[0] and path in inputs[1])}
+        shown = None if rows_a is None else inputs[0].keys() & inputs[1].keys()
+        own = self._causes(a, b, own, shown, only)
+        if not first:
+            return (self._step(a, b, own),), ()
+        return _unique(first), _unique([*later, *([self._step(a, b, own)] if own else [])])
+
+    def _step(self, a: Record, b: Record, causes: Sequence[Cause]) -> Step:
+        if all(cause.idle for cause in causes):
+            said = f"nothing {'else ' if causes else ''}recorded differs"
+            causes = [*causes, Cause("nothing", f"{said}; A ran on {where(a)}, B on {where(b)}")]
+        return Step(b.rule, b.name, "", tuple(causes))
+
+    def _causes(
+        self,
+        a: Record,
+        b: Record,
+        files: Sequence[Cause],
+        rows: Iterable[str] | None = None,
+        only: Iterable[str] = (),
+    ) -> list[Cause]:
+        """Return what differs between two runs of a job, apart from the content of its inputs.
+
+        files: what is known of those already. rows: of what params say of files, these alone matter.
+        only: files that one side alone has; what params say of them is no cause of its own.
+        """
+        found = [
+            Cause(part, part, a.result[part], b.result[part])
+            for part in ("rule", "script", "threads", "gpu")
+            if a.result[part] != b.result[part]
+        ]
+        found += files
+        found += self._code(a, b)
+        seeds = [dict(_leaves(record.result["seeds"])) for record in (a, b)]
+        found += _changes("seeds", *seeds)
+        params = [
+            {
+                _plain(side, name): _plain(side, value)
+                for name, value in _leaves(
+                    {k: v for k, v in record.params.items() if k not in record.result["seeds"]}
+                )
+            }
+            for side, record in ((self.a, a), (self.b, b))
+        ]
+        for cause in _changes("params", *params):
+            file = re.search(r"\[(.+)\]$", cause.what)
+            if file and (file[1] in set(only) or (rows is not None and file[1] not in set(rows))):
+                continue
+            found.append(cause)
+        found += _environment(a.result["environment"], b.result["environment"])
+        if not found:
+            order = [
+                [side.common(f.path) for f in record.inputs] for side, record in ((self.a, a), (self.b, b))
+            ]
+            if order[0] != order[1] and sorted(order[0]) == sorted(order[1]):
+                found.append(Cause("order", "the order of the inputs"))
+        return found
+
+    def _code(self, a: Record, b: Record) -> list[Cause]:
+        found = []
+        for path in sorted({**a.code, **b.code}):
+            one, two = a.code.get(path), b.code.get(path)
+            if one != two:
+                names = self._names(one, two) if one and two else None
+                found.append(Cause("code", path, one, two, names or (), idle=names == ()))
+        return found
+
+    def _names(self, one: str, two: str) -> tuple[str, ...] | None:
+        """Return what differs between two versions of a source; None where they are not kept."""
+        if (one, two) not in self._defined:
+            before = self.a.source(one) or self.b.source(one)
+            after = self.b.source(two) or self.a.source(two)
+            known = before is not None and after is not None
+            self._defined[one, two] = source_diff.changed_names(str(before), str(after)) if known else None
+        return self._defined[one, two]
+
+
+def _there(record: Record | None) -> Record:
+    assert record is not None
+    return record
+
+
+def _digest(side: Side, record: Record, path: str) -> str | None:
+    """Return the digest of an input as a job saw it."""
+    return next((file.sha256 for file in record.inputs if side.common(file.path) == path), None)
+
+
+def _unique(steps: Iterable[Step]) -> tuple[Step, ...]:
+    return tuple(dict.fromkeys(steps))
+
+
+def _plain(side: Side, value: Any) -> Any:
+    """Return a param's value, or name, without the study's name in paths."""
+    if isinstance(value, Mapping):
+        return {name: _plain(side, one) for name, one in value.items()}
+    if isinstance(value, list):
+        return [_plain(side, one) for one in value]
+    if not isinstance(value, str):
+        return value
+    keyed = re.fullmatch(r"(.*\[)(.+)(\])", value)
+    return f"{keyed[1]}{side.common(keyed[2])}{keyed[3]}" if keyed else side.common(value)
+
+
+def _changes(kind: str, a: Mapping[str, Any], b: Mapping[str, Any]) -> list[Cause]:
+    return [Cause(kind, name, a.get(name), b.get(name)) for name in {**a, **b} if a.get(name) != b.get(name)]
+
+
+def _environment(a: Mapping[str, Any], b: Mapping[str, Any]) -> list[Cause]:
+    found = _changes("python", {"python": a["python"]}, {"python": b["python"]})
+    found += _changes("package", a["packages"], b["packages"])
+    locks = [{lock["path"]: lock["sha256"]} if lock else {} for lock in (a["lock"], b["lock"])]
+    return found + _changes("lock", *locks)
