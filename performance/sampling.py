@@ -22,11 +22,7 @@ import torch
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.append(str(ROOT / "scripts"))
 
-from anatomy.sampling import (
-    engine,
-    load,
-    transformers_engine,
-)
+from anatomy.sampling import engine, load, transformers_engine  # noqa: E402
 from anatomy.world import checker  # noqa: E402
 from anatomy.world import problems as world_problems  # noqa: E402
 

@@ -21,10 +21,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "scripts"))
 
 from anatomy.sandbox import bubblewrap  # noqa: E402
-from anatomy.sandbox.program import (
-    Limits,
-    Program,
-)
+from anatomy.sandbox.program import Limits, Program  # noqa: E402
 
 SOURCE = """
 def solve(numbers, limit):

@@ -108,7 +108,9 @@ def stamp(rule, *scripts):
     def digest(wildcards):
         named = dict(wildcards)
         if "table" in named:
-            named["analysis"] = params.analysis(STUDY, wildcards.table).replace(".", "/")
+            named["analysis"] = params.analysis(STUDY, wildcards.table).replace(
+                ".", "/"
+            )
         if "figure" in named:
             named["draws"] = params.drawn_by(STUDY, wildcards.figure).replace(".", "/")
         if "run" in named:

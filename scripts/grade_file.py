@@ -8,8 +8,8 @@ A line of IN has `answer`, a text or a list of texts (all of them, in any order,
 `finish_reason` ("length": cut off), one or a list. OUT repeats each line with three lists, an entry for each
 completion: `verdicts` (right, wrong, no_answer, truncated, unparsable, timeout), `extracted` (the answer, or
 null) and `lenient` (right, or right where anything that looks like an answer counts). What counts as an
-answer, and which answers are equal, is told in scripts/anatomy/grading/math_equality.py. A summary goes to the standard
-error: counts, and pass@k where lines have several completions.
+answer, and which answers are equal, is told in scripts/anatomy/grading/math_equality.py. A summary goes to
+the standard error: counts, and pass@k where lines have several completions.
 
 A bad line is reported by its number and left out of OUT. Exit status: 0; 1 where a line was bad; 2 where
 nothing could be done; 130 when interrupted, with OUT as it was before.

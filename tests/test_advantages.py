@@ -235,6 +235,6 @@ def test_a_file_without_an_algorithm_is_a_message(folder: Path) -> None:
 
 
 def test_whoever_asks_what_algorithms_need_waits_for_no_torch() -> None:
-    asks = "from anatomy.algorithms import registry; import anatomy.rl_config; list(map(registry.find, registry.names()))"
-    script = f"import sys; {asks}; assert 'torch' not in sys.modules"
+    asks = "from anatomy.algorithms import registry; list(map(registry.find, registry.names()))"
+    script = f"import sys; import anatomy.training.rl_config; {asks}; assert 'torch' not in sys.modules"
     subprocess.run([sys.executable, "-c", script], check=True, cwd=ROOT / "scripts")

@@ -173,7 +173,7 @@ def test_versions_are_those_of_the_packages_that_the_code_imports(job: SimpleNam
 def test_versions_do_not_depend_on_what_a_process_has_loaded(tmp_path: Path) -> None:
     (tmp_path / "code.py").write_text("import yaml\n")
     asking = (
-        "from pathlib import Path; from anatomy.audit import recording as r;"
+        "from pathlib import Path; from anatomy.audit import recorder as r;"
         "print(r.packages([Path('code.py')]))"
     )
     said = [

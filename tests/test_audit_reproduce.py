@@ -494,8 +494,9 @@ def test_the_code_that_is_checked_out_does_not_matter(again: Path, tmp_path: Pat
     ):
         (again / name).write_text("raise RuntimeError('the code of today')\n")
     code = (
-        "from pathlib import Path; from anatomy.audit.reproducing import lines, reproduce;"
-        "from anatomy.audit.trail import Trail;"
+        "from pathlib import Path; from anatomy.audit.reproduce.result import lines;"
+        "from anatomy.audit.reproduce.run import reproduce;"
+        "from anatomy.audit.provenance import Trail;"
         "found = reproduce(Trail('tiny'), 'table:luck', Path('work'), start='counts', report=print);"
         "print(*lines(found), sep='\\n'); assert found.ok"
     )
@@ -540,8 +541,8 @@ def test_no_job_goes_on_when_its_caller_is_ended(
     finished: Path, tmp_path: Path, number: signal.Signals
 ) -> None:
     code = (
-        "import sys; from pathlib import Path; from anatomy.audit.reproducing import reproduce;"
-        "from anatomy.audit.trail import Trail;"
+        "import sys; from pathlib import Path; from anatomy.audit.reproduce.run import reproduce;"
+        "from anatomy.audit.provenance import Trail;"
         f"reproduce(Trail('tiny', Path(sys.argv[1])), '{MODEL}', Path(sys.argv[2]), report=print)"
     )
     environment = os.environ | {"PYTHONPATH": str(ROOT / "scripts")}

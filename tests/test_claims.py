@@ -605,7 +605,9 @@ def record(tmp_path_factory: pytest.TempPathFactory) -> Path:
         made = [{"table": other, "path": str(folder / f"{other}.csv")} for other in tables]
         options = artifacts[name].get("options", {})
         inputs = Inputs(files={"record": files, "tables": made}, options=options)
-        csv.write_csv(path, import_module(f"anatomy.analyses.{name}").rows(inputs))
+        csv.write_csv(
+            path, import_module(f"anatomy.analyses.{artifacts[name].get('analysis', name)}").rows(inputs)
+        )
 
     for name in studied("config/artifacts.yaml")["claims"]["tables"]:
         if name in artifacts:

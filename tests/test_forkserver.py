@@ -163,7 +163,7 @@ def test_a_job_ends_with_its_client(jobs: Jobs) -> None:
 
 def test_servers_and_their_jobs_end_with_who_started_them(tmp_path: Path) -> None:
     (tmp_path / "starts.py").write_text(
-        "import forkserver, sys, time\n"
+        "import _forkserver as forkserver, sys, time\n"
         "command, kept = forkserver.start([{'some.py': []}], count=1)\n"
         "print(command, flush=True)\ntime.sleep(300)\n"
     )

@@ -135,7 +135,7 @@ def test_workers_end_with_the_guard_and_with_its_process() -> None:
         assert len(workers) == 2 and all(worker.is_running() for worker in workers)
     assert not any(worker.is_running() for worker in workers)
     code = (
-        "from anatomy.guarded import Guard\n"
+        "from anatomy.grading.worker_pool import Guard\n"
         f"guard = Guard({EVAL!r})\n"
         f"print(*guard.map([({OS + '.getpid()'!r},)]), flush=True)\n"
         "import time; time.sleep(600)"

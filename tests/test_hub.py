@@ -157,7 +157,7 @@ def test_a_killed_download_fetches_nothing_again(served: Hub, tmp_path: Path) ->
     repo = served.repos[f"models/{MODEL}"]
     repo.cut, repo.hanging = {WEIGHTS: [20 << 20]}, {WEIGHTS}
     code = (
-        "import sys; from anatomy.hub import download_model;"
+        "import sys; from anatomy.hub.download import download_model;"
         f"download_model({MODEL!r}, {COMMIT!r}, sys.argv[1] + '/seed-0/step-0', sys.argv[1] + '/work', print)"
     )
     process = subprocess.Popen(

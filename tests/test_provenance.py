@@ -49,28 +49,41 @@ def digest(script: Path) -> str:
 
 
 def reached(script: Path) -> set[str]:
+    """Return the modules that a script reaches, by their dotted names in the library; the script by its own."""
     code_digest.modules.cache_clear()
-    return {path.stem for path in code_digest.modules(script)}
+    library = code_digest._LIBRARY
+    return {
+        ".".join(path.relative_to(library).with_suffix("").parts) if library in path.parents else path.stem
+        for path in code_digest.modules(script)
+    }
+
+
+def modules(package: Path) -> set[str]:
+    """Return the modules of a package as `reached` calls them."""
+    return {f"{package.name}.{path.stem}" for path in package.glob("[!_]*.py")}
 
 
 # Code ---------------------------------------------------------------------------------------------------
 
 
 def test_a_script_reaches_what_it_imports_and_what_that_imports(scripts: Path) -> None:
-    (scripts / "one.py").write_text("from anatomy import counting\n")
-    assert reached(scripts / "one.py") == {"one", "counting", "errors", "verdicts"}
+    (scripts / "one.py").write_text("from anatomy.grading import counts\n")
+    assert reached(scripts / "one.py") == {"one", "grading.counts", "errors", "storage.verdicts"}
     (scripts / "two.py").write_text(
-        "import anatomy.engine\n\n\ndef f():\n    from anatomy.passk import pass_at_k\n"
+        "import anatomy.sampling.engine\n\n\ndef f():\n    from anatomy.statistics.pass_at_k import pass_at_k\n"
     )
-    assert {"two", "engine", "vllm_engine", "decoding", "models", "rng", "errors", "passk"} == reached(
+    assert {"two", "sampling.engine", "models.decoding", "models.store", "errors"} <= reached(
         scripts / "two.py"
     )
+    assert "statistics.pass_at_k" in reached(scripts / "two.py")
+    assert "sampling.vllm_engine" not in reached(scripts / "two.py")
     (scripts / "three.py").write_text(
-        "import json\nfrom anatomy.tables import write as w, read\nimport numpy\n"
+        "import json\nfrom anatomy.storage.parquet import write as w, read\nimport numpy\n"
     )
-    assert reached(scripts / "three.py") == {"three", "tables", "errors"}
-    (scripts / "four.py").write_text("import anatomy.tables as t, anatomy.rng\n")
-    assert reached(scripts / "four.py") == {"four", "tables", "errors", "rng"}
+    table = {"storage.parquet", "storage.schemas", "storage.atomic", "errors"}
+    assert reached(scripts / "three.py") == {"three", *table}
+    (scripts / "four.py").write_text("import anatomy.storage.parquet as t, anatomy.rng\n")
+    assert reached(scripts / "four.py") == {"four", "rng", *table}
 
 
 @pytest.mark.slow
@@ -110,7 +123,11 @@ def test_a_change_in_reachable_code_is_seen(scripts: Path, edit: Edit, name: str
     assert digest(scripts / "world.py") != before
 
 
-@pytest.mark.parametrize("name", ["passk", "counting", "grading", "training", "engine", "decoding", "config"])
+@pytest.mark.parametrize(
+    "name",
+    ["statistics/pass_at_k", "grading/counts", "grading/graders", "training/checkpoints", "sampling/engine",
+     "models/decoding", "study/validation"],
+)  # fmt: skip
 def test_a_change_in_unreachable_code_is_not(scripts: Path, name: str) -> None:
     before = digest(scripts / "world.py")
     path = scripts / "anatomy" / f"{name}.py"
@@ -119,37 +136,47 @@ def test_a_change_in_unreachable_code_is_not(scripts: Path, name: str) -> None:
 
 
 def test_expensive_jobs_do_not_depend_on_the_analysis(scripts: Path) -> None:
-    analysis = {path.stem for path in (scripts / "anatomy" / "analyses").glob("[!_]*.py")}
-    analysis |= {"analysis", "inference", "likelihood", "passk", "reporting", "counting"}
-    analysis -= {"training", "screening"}  # names of modules of the library too
+    library = scripts / "anatomy"
+    analysis = {name for part in ("analyses", "statistics", "reporting") for name in modules(library / part)}
+    analysis.add("grading.counts")
     jobs = "world pretrain distill train finetune match sample probe grade score"
     for script in jobs.split():
         found = reached(scripts / f"{script}.py")
-        assert not found & (analysis | {"config", "provenance"}), (script, found)
-    assert not reached(scripts / "count.py") & (analysis - {"counting"})
-    assert {"engine", "decoding", "models", "tables", "rng"} <= reached(scripts / "sample.py")
-    assert {"matching", "engine", "decoding"} <= reached(scripts / "match.py")
+        assert not found & (analysis | {"study.validation", "workflow.code_digest"}), (script, found)
+    assert not reached(scripts / "count.py") & (analysis - {"grading.counts"})
+    assert {"sampling.engine", "models.decoding", "models.store", "storage.parquet", "rng"} <= reached(
+        scripts / "sample.py"
+    )
+    assert {"sampling.entropy_matching", "sampling.engine", "models.decoding"} <= reached(
+        scripts / "match.py"
+    )
 
 
 def test_an_analysis_reaches_the_statistics_that_it_uses_and_no_others(scripts: Path) -> None:
     analyses = scripts / "anatomy" / "analyses"
-    assert {"analysis", "passk", "rng"} <= reached(analyses / "passk.py")
-    assert not reached(analyses / "passk.py") & {"likelihood", "betabinomial"}
+    assert {"analyses.inputs", "statistics.pass_at_k", "rng"} <= reached(analyses / "passk.py")
+    assert not reached(analyses / "passk.py") & {
+        "statistics.perplexity",
+        "statistics.beta_binomial",
+    }
 
 
 def test_a_training_reaches_its_own_algorithm_alone(scripts: Path) -> None:
     folder = scripts / "anatomy" / "algorithms"
-    all_of_them = {path.stem for path in folder.glob("[!_]*.py")} - {"registry"}
+    all_of_them = modules(folder) - {"algorithms.registry"}
     found = reached(scripts / "train.py")
-    assert {"registry", "rl_config", "rl_rollouts", "rl_trainer"} <= found and not found & all_of_them
-    assert reached(folder / "dapo.py") & all_of_them == {"dapo", "grpo"}
+    trainer = {f"training.rl_{part}" for part in ("config", "rollouts", "trainer")}
+    assert {"algorithms.registry", *trainer} <= found and not found & all_of_them
+    assert reached(folder / "dapo.py") & all_of_them == {"algorithms.dapo", "algorithms.grpo"}
 
 
 def test_an_analysis_reaches_another_that_it_uses(scripts: Path) -> None:
     (scripts / "one.py").write_text("from anatomy.analyses import disagreements\n")
     (scripts / "two.py").write_text("import anatomy.analyses.disagreements\n")
     for script in ("one", "two"):
-        assert {script, "disagreements", "coverage"} <= reached(scripts / f"{script}.py")
+        assert {script, "analyses.disagreements", "statistics.solved_sets"} <= reached(
+            scripts / f"{script}.py"
+        )
 
 
 def test_the_place_of_the_code_does_not_matter(scripts: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -300,10 +327,10 @@ from pathlib import Path
 from typing import Any
 from anatomy.workflow import code_digest
 if sys.argv[2:]:
-    provenance.remember(Path(sys.argv[2]))
+    code_digest.remember(Path(sys.argv[2]))
 script = Path(sys.argv[1])
-found = [provenance.code(script), [list(one) for one in provenance.foreign(script)]]
-print(json.dumps([found, provenance._meaning.cache_info().misses]))
+found = [code_digest.code(script), [list(one) for one in code_digest.foreign(script)]]
+print(json.dumps([found, code_digest._meaning.cache_info().misses]))
 """
 
 
@@ -322,12 +349,14 @@ def asked(script: Path, *known: Path) -> Any:
 @pytest.mark.slow
 def test_what_is_known_of_sources_changes_nothing_but_the_time(tmp_path: Path) -> None:
     script, known = tmp_path / "some.py", tmp_path / "known.json"
-    script.write_text("import numpy as np\nfrom anatomy import passk\n\nprint(passk, np)\n")
+    script.write_text(
+        "import numpy as np\nfrom anatomy.statistics import pass_at_k\n\nprint(pass_at_k, np)\n"
+    )
     plain, parsed = asked(script)
     assert parsed > 1 and ["numpy", [], True] in plain[1]
     assert asked(script, known) == [plain, parsed] and known.stat().st_size > 100
     assert asked(script, known) == [plain, 0]
-    script.write_text("import scipy\nfrom anatomy import passk\n\nprint(passk, scipy)\n")
+    script.write_text("import scipy\nfrom anatomy.statistics import pass_at_k\n\nprint(pass_at_k, scipy)\n")
     changed, parsed = asked(script, known)
     assert parsed > 1 and changed == asked(script)[0] and changed[0] != plain[0]
     assert ["scipy", [], True] in changed[1] and ["numpy", [], True] in changed[1]  # which passk imports

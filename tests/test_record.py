@@ -44,7 +44,7 @@ def files(folder: Path = ROOT / "config/published") -> published_curves.Files:
 def rows(name: str, *tables: Path, folder: Path = ROOT / "config/published") -> Rows:
     artifacts = yaml.safe_load((ROOT / "config/published_numbers.yaml").read_text())["tables"]
     read = {*artifacts[name].get("record", []), "sources"}  # what the workflow gives it
-    found: Rows = import_module(f"anatomy.analyses.{name}").rows(
+    found: Rows = import_module(f"anatomy.analyses.{artifacts[name].get('analysis', name)}").rows(
         Inputs(
             files={
                 "record": [file for file in files(folder) if file["file"] in read],

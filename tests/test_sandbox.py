@@ -653,7 +653,7 @@ def test_a_sandbox_that_is_being_set_up_is_ended_too(delay: float) -> None:
 def test_sandboxes_die_with_their_host() -> None:
     code = (
         f"import sys; sys.path.insert(0, {str(Path(sandbox_bubblewrap.__file__).parents[2])!r})\n"
-        "from anatomy.sandbox import *\n"
+        "from anatomy.sandbox.bubblewrap import *\n"
         "check_available(); print('ready', flush=True)\n"
         "sleeping = Program('import time; time.sleep(999)', None, ('',))\n"
         f"list(run([sleeping], Limits(wall=99, file_mb={SHORT.file_mb})))"

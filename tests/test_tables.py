@@ -334,10 +334,8 @@ def test_atomic_keeps_the_suffix_and_cleans_up(tmp_path: Path) -> None:
 KILLED = """
 import itertools, sys
 sys.path.append(sys.argv[1])
-from anatomy.storage import schemas
 from anatomy.storage import parquet
-from anatomy.storage import atomic
-with tables.writing(sys.argv[2], "samples") as writer:
+with parquet.writing(sys.argv[2], "samples") as writer:
     for piece in itertools.count():
         writer.write([
             {"problem": f"p{piece}", "condition": "plain", "sample": i, "completion": f"{piece} {i} " * 40,
@@ -427,15 +425,13 @@ def test_a_full_disk_leaves_no_file(tmp_path: Path) -> None:
     """A limit on file size stands for the disk: the write fails in the middle in the same way."""
     code = """
 import resource, signal, sys
-from anatomy.storage import schemas
 from anatomy.storage import parquet
-from anatomy.storage import atomic
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (2000, 2000))
 rows = [{"problem": f"p{i}", "benchmark": "b", "condition": "c", "template": "t",
          "prompt": str(i) * 50, "prefix": ""} for i in range(5000)]
 try:
-    tables.write(sys.argv[1], "prompts", rows)
+    parquet.write(sys.argv[1], "prompts", rows)
 except OSError as error:
     print("OSError", error.errno)
 """

@@ -127,15 +127,15 @@ def test_operators(operator: str, x: int, y: int, result: int) -> None:
 DIGEST = """
 import dataclasses, hashlib, itertools, sys
 sys.path.append(sys.argv[1])
-from anatomy.world import problems
 from anatomy.world import documents as world_documents
-from anatomy.world import checker
-mixture = world.Mixture(**{field.name: 0.2 for field in dataclasses.fields(world.Mixture)})
+from anatomy.world import problems
+fields = dataclasses.fields(world_documents.Mixture)
+mixture = world_documents.Mixture(**{field.name: 0.2 for field in fields})
 digest = hashlib.sha256()
-for problem in world.problems(5, "easy", 80, [1, 2, 9, 15], list(world.DOMAINS), "test"):
+for problem in problems.problems(5, "easy", 80, [1, 2, 9, 15], list(problems.DOMAINS), "test"):
     digest.update(f"{problem.name} {problem.text} {problem.solution} {problem.knowledge}\\n".encode())
     digest.update(f"{problem.disordered_plan} {problem.incomplete_plan}\\n".encode())
-for pair in itertools.islice(world.documents(5, mixture, [1, 3, 6], list(world.DOMAINS)), 400):
+for pair in itertools.islice(world_documents.documents(5, mixture, [1, 3, 6], list(problems.DOMAINS)), 400):
     digest.update("|".join(pair).encode())
 print(digest.hexdigest())
 """

@@ -1,8 +1,8 @@
 """How much of pass@k comes from leniency: the same completions read strictly and leniently.
 
 Strictly, only a marked answer of a completion that came to its end counts, as for the reward; leniently,
-whatever looks like an answer does (``anatomy.grading.graders``). The completions are the same, so that the interval
-of the difference is over problems alone.
+whatever looks like an answer does (``anatomy.grading.graders``). The completions are the same, so that the
+interval of the difference is over problems alone.
 """
 
 import numpy as np

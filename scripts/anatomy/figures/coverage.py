@@ -63,9 +63,9 @@ def draw(inputs: Inputs) -> Figure:
             found = rows[rows["rate"] == rate].set_index("benchmark").loc[names]
             ends = [found["estimate"] - found["low"], found["high"] - found["estimate"]]
             style = plotting.look(place + 2)
-            at = np.arange(len(names)) + 0.16 * (2 * place - 1)
+            places = np.arange(len(names)) + 0.16 * (2 * place - 1)
             right.errorbar(
-                found["estimate"], at, xerr=np.clip(ends, 0, None),
+                found["estimate"], places, xerr=np.clip(ends, 0, None),
                 ls="", marker=style["marker"], color=style["color"], capsize=2, label=label,
             )  # fmt: skip
         right.set_yticks(range(len(names)), names)

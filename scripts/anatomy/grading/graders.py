@@ -1,9 +1,10 @@
 r"""Graders: whether a completion is right, for evaluation and as the reward of RL, behind one interface.
 
 ``math``: the answer is what stands in the last ``\boxed{}`` of the final answer region, and nothing else
-counts; equality is Math-Verify's (``anatomy.grading.math_equality``), in worker processes that can be replaced.
+counts; equality is Math-Verify's (``anatomy.grading.math_equality``), in worker processes that can be
+replaced.
 
-``world``: the embedded world's checker, of every line (``anatomy.world.problems.check``).
+``world``: the embedded world's checker, of every line (``anatomy.world.checker.check``).
 
 ``program``: the program that stands in the completion, run on hidden inputs in the sandbox; its outputs are
 compared outside (``anatomy.grading.code``).

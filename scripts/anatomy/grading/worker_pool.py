@@ -147,7 +147,10 @@ class Guard:
         while len(self._workers) < wanted:
             ours, theirs = Pipe()
             folder = str(paths.SCRIPTS)
-            call = f"import sys; sys.path.insert(0, {folder!r}); from anatomy.grading import worker_pool; worker_pool.serve()"
+            call = (
+                f"import sys; sys.path.insert(0, {folder!r});"
+                " from anatomy.grading import worker_pool; worker_pool.serve()"
+            )
             errors = tempfile.TemporaryFile()  # noqa: SIM115  (lives as long as the worker)
             arguments = [str(theirs.fileno()), self.function, str(self.seconds), str(self.memory_mb)]
             try:
@@ -245,7 +248,7 @@ class Judge:
     """
 
     def __init__(self, workers: int = 1, seconds: float = 5.0, memory_mb: int = 2_048) -> None:
-        self.guard = Guard("anatomy.grading.math_equality:compare", workers, seconds, memory_mb, "timeout")
+        self.guard = Guard("anatomy.grading.math_verdict:compare", workers, seconds, memory_mb, "timeout")
         self._known: OrderedDict[tuple[tuple[str, ...], str], math_verdict.MathVerdict] = OrderedDict()
 
     def __enter__(self) -> Self:

@@ -19,7 +19,7 @@ from typing import Any
 from huggingface_hub import HfApi, get_session, hf_hub_url
 from huggingface_hub.file_download import http_get
 from huggingface_hub.hf_api import RepoFile
-from huggingface_hub.utils import (
+from huggingface_hub.utils import (  # type: ignore[attr-defined]
     DEFAULT_IGNORE_PATTERNS,
     build_hf_headers,
     disable_progress_bars,

@@ -362,7 +362,8 @@ class Client:
         endpoint = self.endpoint
         hint = _HINTS.get(status, _OTHER_HINT).format(key=endpoint.key_variable or "-", model=endpoint.model)
         return AnatomyError(
-            f"{endpoint.completions} answered HTTP {status} to problem '{problem}': {on_one_line(answer)}; {hint}"
+            f"{endpoint.completions} answered HTTP {status} to problem '{problem}':"
+            f" {on_one_line(answer)}; {hint}"
         )
 
 

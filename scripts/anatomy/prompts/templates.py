@@ -7,7 +7,7 @@ plan, knowledge                     given after the question (Wang et al. 2025, 
 plan-disordered, plan-incomplete    controls: the plan's steps out of order, or one of them missing
 knowledge-irrelevant                control: as many facts, of another problem or of other operators
 subproblem-i                        link i of the chain alone, the earlier links' gold answers given
-own-i                               the same with the model's own earlier answers (``anatomy.sampling.own_chains``)
+own-i                               the same with the model's own earlier answers (``sampling.own_chains``)
 partial-i                           the first i of a solution's 4 chunks open the response
 ==================================  =================================================================
 

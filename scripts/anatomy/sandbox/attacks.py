@@ -1,7 +1,7 @@
 """What a sandbox must withstand before a bubblewrap that came with a package is trusted with programs.
 
-One program tries it all, in short what the tests of the sandbox try at length; `anatomy.sandbox.bubblewrap` runs it and
-compares what came of each attack with what must come of it. Like `sandbox_runner`, it needs nothing but the
+One program tries it all, in short what the tests of the sandbox try at length; `bubblewrap` runs it
+and compares what came of each attack with what must come of it. Like `runner`, it needs nothing but the
 standard library inside.
 """
 

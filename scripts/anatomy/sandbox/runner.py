@@ -1,6 +1,6 @@
 """What runs inside the sandbox around one program: sets limits, calls it, sends back its outputs.
 
-`anatomy.sandbox.bubblewrap` compiles this module and hands its code, with the program and its inputs, to a bare
+`bubblewrap` compiles this module and hands its code, with the program and its inputs, to a bare
 interpreter on descriptor 0. Only the standard library is there, and imports cost start-up time, so that
 there are few. Nothing here protects a verdict: the program may read and change all of it, as it shares its
 process. What it can gain is outputs of its own choice, which it may return anyway; expected values are never

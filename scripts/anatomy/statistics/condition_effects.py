@@ -2,7 +2,8 @@
 
 S training seeds by N problems; what an arm achieves on a problem is the share of its n completions that
 succeed. A problem that lacks a condition (one step has no order to get wrong) has nan, and is left out of
-every comparison with it. Intervals and tests are those of ``anatomy.statistics.tests_and_intervals``, over seeds and problems.
+every comparison with it. Intervals and tests are those of
+``anatomy.statistics.tests_and_intervals``, over seeds and problems.
 
 Their 95% intervals were simulated 4,000 times with chances from beta distributions, on 20 (or 24) and 60
 problems (tests/test_conditions.py; error 0.4 points). With one seed, or three that do not differ, they cover

@@ -152,7 +152,7 @@ def crossed_interval(values: ArrayLike, level: float = 0.95) -> tuple[float, flo
     alone; the seeds' part has S - 1 degrees of freedom. One seed has the t interval over problems.
     In simulations (N = 30, 50, 100; normal effects) the 95% interval of 3 seeds covers 94.2 to 97.0%; that
     of 2 seeds only 90% where seeds bring more than ten times the variance that problems bring, and that of 3
-    only 89 to 93% where they differ much while problems vary less than the residual (``anatomy.statistics.condition_effects``).
+    only 89 to 93% where they differ much while problems vary less than the residual (``condition_effects``).
     Raises ValueError with fewer than two problems or values that are not numbers.
     Source: Owen 2007 (The pigeonhole bootstrap, arXiv 0712.1111), section 2.
     """

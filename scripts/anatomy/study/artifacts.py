@@ -8,7 +8,7 @@ from anatomy.study.checked import Names, Section, fault
 
 Need = Literal["counts", "probes", "problems", "training", "extra", "scores", "record"]
 Format = Literal["plain", "percent", "points", "decimal", "amount", "k", "p"]
-Module = Annotated[str, Field(pattern="^[a-z_]+$")]
+Module = Annotated[str, Field(pattern=r"^[a-z_]+(\.[a-z_]+)*$")]
 Pairs = list[Annotated[list[str], Field(min_length=2, max_length=2)]]
 
 

@@ -208,8 +208,8 @@ def value_of_operand(operand: str, values: Mapping[str, int]) -> int:
 def derivation(problem: Problem, values: Mapping[str, int]) -> list[str]:
     """Render the lines of a derivation that reaches the given values, right or not."""
     return [
-        f"{step} = {value_of_operand(step.left, values)} {step.operator} {value_of_operand(step.right, values)}"
-        f" = {values[step.variable]} ."
+        f"{step} = {value_of_operand(step.left, values)} {step.operator}"
+        f" {value_of_operand(step.right, values)} = {values[step.variable]} ."
         for step in problem.steps
     ]
 
