@@ -26,7 +26,7 @@ rule check:
         programs=values.has_programs(STUDY),
         gpu=amounts.gpu(STUDY),
         folder="results",
-        bytes=lambda wildcards: planning.results_bytes(STUDY),
+        bytes=lambda wildcards: work.results_bytes(STUDY),
         slurm=lambda wildcards: workflow.non_local_exec,
         site="slurm/config.yaml",
         requests=lambda wildcards: amounts.largest_jobs(STUDY),

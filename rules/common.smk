@@ -8,17 +8,14 @@ from pathlib import Path
 ROOT = Path(workflow.basedir)
 sys.path.insert(0, str(ROOT / "scripts"))
 
-from anatomy.study import without_programs
-from anatomy.planning import work
-from anatomy.workflow import code_digest
-from anatomy.workflow import files
-from anatomy.workflow import params as values
-
-
 from anatomy.algorithms import registry
 from anatomy.errors import AnatomyError
-from anatomy.study import validation
+from anatomy.planning import sizing, work
+from anatomy.study import validation, without_programs
 from anatomy.study.study import Study
+from anatomy.workflow import code_digest, files, sources
+from anatomy.workflow import params as values
+from anatomy.workflow import resources as amounts
 import _patches
 
 _patches.apply()
@@ -108,11 +105,11 @@ def stamp(rule, *scripts):
     def digest(wildcards):
         named = dict(wildcards)
         if "table" in named:
-            named["analysis"] = params.analysis(STUDY, wildcards.table).replace(
-                ".", "/"
-            )
+            analysis = values.analysis(STUDY, wildcards.table)
+            named["analysis"] = analysis.replace(".", "/")
         if "figure" in named:
-            named["draws"] = params.drawn_by(STUDY, wildcards.figure).replace(".", "/")
+            draws = values.drawn_by(STUDY, wildcards.figure)
+            named["draws"] = draws.replace(".", "/")
         if "run" in named:
             algorithm = STUDY.runs[wildcards.run].algorithm
             named["algorithm"] = registry.module_name(algorithm)

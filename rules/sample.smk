@@ -61,7 +61,7 @@ rule sample:
         rows=config["sampling"]["rows"],
         sampling=of_job(Study.sampling),
         shard=lambda wildcards: int(wildcards.shard),
-        shards=of_job(planning.shards),
+        shards=of_job(sizing.shards),
         disagreeing=False,
         stamp=stamp("sample", "scripts/sample.py"),
     script:

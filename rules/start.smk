@@ -36,9 +36,10 @@ RUNNING = clear_stale_locks() if workflow.is_main_process else None
 def fork_jobs():
     """Have jobs start as forks of servers that have imported their packages: one for models, one for the rest."""
     scripts = sorted((ROOT / "scripts").glob("*.py"))
-    found = {path.name: provenance.foreign(path) for path in scripts}
-    for path in (ROOT / "scripts/anatomy/analyses").glob("*.py"):
-        found["table.py"] += provenance.foreign(path)
+    found = {path.name: code_digest.foreign(path) for path in scripts}
+    for script, package in (("table.py", "analyses"), ("figure.py", "figures")):
+        for path in (ROOT / "scripts/anatomy" / package).rglob("*.py"):
+            found[script] += code_digest.foreign(path)
     loaded = {
         name: sorted({(module, names) for module, names, loads in imports if loads})
         for name, imports in found.items()

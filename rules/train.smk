@@ -85,9 +85,9 @@ rule train:
         gpu=of_job(amounts.run_gpus),
         nodes=of_job(amounts.run_nodes),
         mpi=of_job(amounts.run_own_steps),
-        mem_mb=growing(of_job(planning.training_memory)),
+        mem_mb=growing(of_job(sizing.training_memory)),
         disk_mb=disk("train"),
-        runtime=growing(of_job(planning.training_minutes)),
+        runtime=growing(of_job(work.training_minutes)),
     params:
         run=lambda wildcards: wildcards.run,
         seed=lambda wildcards: int(wildcards.seed),
@@ -129,9 +129,9 @@ rule finetune:
         gpu=of_job(amounts.run_gpus),
         nodes=of_job(amounts.run_nodes),
         mpi=of_job(amounts.run_own_steps),
-        mem_mb=growing(of_job(planning.training_memory)),
+        mem_mb=growing(of_job(sizing.training_memory)),
         disk_mb=disk("finetune"),
-        runtime=growing(of_job(planning.training_minutes)),
+        runtime=growing(of_job(work.training_minutes)),
     params:
         run=lambda wildcards: wildcards.run,
         seed=lambda wildcards: int(wildcards.seed),

@@ -26,7 +26,7 @@ from needs import VLLM
 from numpy.typing import NDArray
 from scipy import stats
 from tokenizers import Tokenizer, decoders, pre_tokenizers, trainers
-from tokenizers import store as tokenizer_models
+from tokenizers import models as tokenizer_models
 from transformers import Qwen2Config, Qwen2ForCausalLM, Qwen2Tokenizer
 
 from anatomy.errors import AnatomyError

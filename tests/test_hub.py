@@ -18,6 +18,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import torch
+from hub import Hub, Repo, running
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -30,7 +31,6 @@ from anatomy.hub.repository import Repository
 from anatomy.models import store
 from anatomy.names import MANIFEST
 from anatomy.problems import math_sets
-from download import Hub, Repo, running
 
 ROOT = Path(__file__).resolve().parents[1]
 COMMIT, OTHER = "a" * 40, "b" * 40

@@ -49,7 +49,7 @@ def digest(script: Path) -> str:
 
 
 def reached(script: Path) -> set[str]:
-    """Return the modules that a script reaches, by their dotted names in the library; the script by its own."""
+    """Return what a script reaches: modules by their dotted names in the library, the script by its own."""
     code_digest.modules.cache_clear()
     library = code_digest._LIBRARY
     return {
@@ -70,7 +70,8 @@ def test_a_script_reaches_what_it_imports_and_what_that_imports(scripts: Path) -
     (scripts / "one.py").write_text("from anatomy.grading import counts\n")
     assert reached(scripts / "one.py") == {"one", "grading.counts", "errors", "storage.verdicts"}
     (scripts / "two.py").write_text(
-        "import anatomy.sampling.engine\n\n\ndef f():\n    from anatomy.statistics.pass_at_k import pass_at_k\n"
+        "import anatomy.sampling.engine\n\n\n"
+        "def f():\n    from anatomy.statistics.pass_at_k import pass_at_k\n"
     )
     assert {"two", "sampling.engine", "models.decoding", "models.store", "errors"} <= reached(
         scripts / "two.py"

@@ -20,7 +20,6 @@ from dataclasses import replace
 from functools import cache
 from importlib import import_module
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -38,6 +37,7 @@ from anatomy.analyses import study as study_table
 from anatomy.analyses import tests as tests_table
 from anatomy.analyses.inputs import Inputs
 from anatomy.figures import plotting
+from anatomy.figures.inputs import Inputs as DrawnFrom
 from anatomy.problems import math_sets
 from anatomy.storage import parquet
 from anatomy.storage.csv import read_csv, write_csv
@@ -655,31 +655,23 @@ def test_legends_are_no_wider_than_the_figure(labels: list[str], columns: int) -
     assert legend.get_window_extent().width / figure.dpi <= max(plotting.WIDTH, widest) + 0.05
 
 
-def drawn(
-    name: str,
-    folder: Path,
-    arms: Sequence[str],
-    *made: Sequence[Mapping[str, Any]],
-    patch: pytest.MonkeyPatch,
-) -> Figure:
-    """Return what a figure's script draws of tables."""
-    figures: list[Figure] = []
-    patch.setattr(plotting, "save", lambda figure, paths: figures.append(figure))
+def drawn(name: str, folder: Path, arms: Sequence[str], *made: Sequence[Mapping[str, Any]]) -> Figure:
+    """Return what a figure's module draws of tables."""
     paths = [folder / f"{number}.csv" for number in range(len(made))]
     for path, rows in zip(paths, made, strict=True):
         write_csv(path, [{"low": 0.1, "high": 0.3, "estimate": 0.2, **row} for row in rows])
-    params = SimpleNamespace(arms={arm: arm.upper() for arm in arms}, overlay={}, options={})
-    script = import_module(f"figure_{name}")
-    script.main(SimpleNamespace(input=paths, output=[], params=params), print)
-    figures[0].draw_without_rendering()
-    return figures[0]
+    figure: Figure = import_module(f"anatomy.figures.{name}").draw(
+        DrawnFrom(list(map(str, paths)), {arm: arm.upper() for arm in arms})
+    )
+    figure.draw_without_rendering()
+    return figure
 
 
 def titles(figure: Figure) -> list[str]:
     return [axes.get_title(loc="left") for axes in figure.axes if axes.get_visible()]
 
 
-def test_the_ablation_has_a_panel_for_each_benchmark(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_ablation_has_a_panel_for_each_benchmark(tmp_path: Path) -> None:
     pairs, sets = [("kl", "grpo"), ("wide", "grpo")], ["omni-train", "omni-test", "math500"]
     rows = [
         {"arm": arm, "base": base, "benchmark": benchmark, "target": "answer", "k": k}
@@ -687,13 +679,13 @@ def test_the_ablation_has_a_panel_for_each_benchmark(tmp_path: Path, monkeypatch
         for arm, base in pairs
         for k in (1, 2, 4)
     ]
-    figure = drawn("ablation", tmp_path, ["kl", "wide", "grpo"], rows, patch=monkeypatch)
+    figure = drawn("ablation", tmp_path, ["kl", "wide", "grpo"], rows)
     assert titles(figure) == [f"{name}: {arm.upper()}\nless GRPO" for arm, _ in pairs for name in sets]
     for axes in figure.axes:
         assert list(axes.lines[0].get_xdata()) == [1, 2, 4]
 
 
-def test_accuracies_are_those_of_the_figures_arms(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_accuracies_are_those_of_the_figures_arms(tmp_path: Path) -> None:
     names, bins = ["rl", "base", "other", "its-base"], ["0", "1"]
     problems = [
         {"arm": arm, "benchmark": "toy", "bin": one, "problems": 0.2} for arm in names for one in bins
@@ -703,15 +695,15 @@ def test_accuracies_are_those_of_the_figures_arms(tmp_path: Path, monkeypatch: p
         for arm, base in (("rl", "base"), ("other", "its-base"))
         for one in bins
     ]
-    figure = drawn("accuracy", tmp_path, ["base", "rl"], problems, change, patch=monkeypatch)
+    figure = drawn("accuracy", tmp_path, ["base", "rl"], problems, change)
     (legend,) = figure.legends
     assert [text.get_text() for text in legend.get_texts()] == ["BASE", "RL", "RL less BASE"]
 
 
-def test_problems_without_levels_have_panels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_problems_without_levels_have_panels(tmp_path: Path) -> None:
     where = {"arm": "rl", "benchmark": "gsm8k", "target": "answer", "stratum": "all"}
     rows = [where | {"condition": name, "reference": "plain"} for name in ("plan", "plan-incomplete")]
-    figure = drawn("conditions", tmp_path, ["rl"], rows, patch=monkeypatch)
+    figure = drawn("conditions", tmp_path, ["rl"], rows)
     assert titles(figure) == ["gsm8k: answer right"]
     labels = [label.get_text() for label in figure.axes[0].get_xticklabels()]
     assert labels == ["plan", "plan, incomplete"]
@@ -719,7 +711,7 @@ def test_problems_without_levels_have_panels(tmp_path: Path, monkeypatch: pytest
         where | {"mode": mode, "ssr": 0.2, "ssr_low": 0.1, "ssr_high": 0.3, "accuracy": 0.5}
         for mode in ("gold", "own")
     ]
-    figure = drawn("chains", tmp_path, ["rl"], chains, patch=monkeypatch)
+    figure = drawn("chains", tmp_path, ["rl"], chains)
     for axes in figure.axes:
         assert [list(line.get_xdata()) for line in axes.lines][1] == [0.5]
 

@@ -7,7 +7,6 @@ import sys
 from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -22,7 +21,8 @@ from tiny import copy_repository
 import _snakemake
 from anatomy.analyses.inputs import Inputs, Rows
 from anatomy.errors import AnatomyError
-from anatomy.figures import overlay
+from anatomy.figures import overlay, passk, plotting
+from anatomy.figures.inputs import Inputs as DrawnFrom
 from anatomy.published import bounds, consistency
 from anatomy.published import curves as published_curves
 from anatomy.reporting import numbers
@@ -427,10 +427,8 @@ def test_a_figure_shows_published_curves_where_the_overlay_is_on(
     inputs = [str(tmp_path / f"{name}.csv") for name in ("passk", "crossover", "published_curves")]
     for spec, shown in (({}, False), (OVERLAY, True)):
         out = tmp_path / "figure.svg"
-        params = SimpleNamespace(arms={"base": "Base", "grpo": "GRPO"}, overlay=spec)
-        import_module("figure_passk").main(
-            SimpleNamespace(input=inputs if spec else inputs[:2], output=[str(out)], params=params), print
-        )
+        given = DrawnFrom(inputs if spec else inputs[:2], {"base": "Base", "grpo": "GRPO"}, spec)
+        plotting.save(passk.draw(given), [str(out)])
         assert ("published: Qwen2.5-7B, RL on AIME24" in out.read_text()) is shown
 
 

@@ -9,6 +9,7 @@ import pytest
 from tiny import ROOT
 
 from anatomy.errors import AnatomyError
+from anatomy.paths import LIBRARY
 from anatomy.study import validation, without_programs
 from anatomy.study.study import Study
 from anatomy.workflow import files, params, resources, sources
@@ -227,10 +228,10 @@ def test_randomness_of_further_completions_is_their_own(tiny: Study) -> None:
 
 def test_a_table_knows_its_analysis_and_a_figure_its_script(study: Study) -> None:
     for table in study.artifacts["tables"]:
-        assert (ROOT / f"scripts/anatomy/analyses/{params.analysis(study, table)}.py").is_file()
+        assert (LIBRARY / "analyses" / f"{params.analysis(study, table).replace('.', '/')}.py").is_file()
         assert set(params.table_arms(study, table)) == set(study.arms_of(study.artifacts["tables"][table]))
     for figure in study.artifacts["figures"]:
-        assert (ROOT / f"scripts/figure_{params.drawn_by(study, figure)}.py").is_file()
+        assert (LIBRARY / "figures" / f"{params.drawn_by(study, figure).replace('.', '/')}.py").is_file()
 
 
 def test_programs_are_told_from_the_graders(tiny: Study) -> None:

@@ -277,7 +277,7 @@ def named(root: Path, path: str | Path) -> str:
 
 def site_templates(root: Path) -> list[str]:
     """Return the templates of the audit site's pages, relative to the repository (``root``)."""
-    return sorted(named(root, path) for path in (root / "scripts/anatomy/audit/pages").iterdir())
+    return sorted(named(root, path) for path in (root / "scripts/anatomy/audit/site/pages").iterdir())
 
 
 def of_workflow(study: Study, root: Path, configfiles: Iterable[str]) -> list[str]:
