@@ -216,13 +216,13 @@ def artifacts() -> str:
     parts = []
     for title, name in {
         "Embedded study": "artifacts",
-        "Published record": "record",
+        "Published numbers": "published_numbers",
         "Studies at published scale": "published/artifacts",
     }.items():
         declared = yaml.safe_load(read(f"config/{name}.yaml"))
         tables = [
             (
-                f"[`{made}`](library/analyses.md#{entry.get('analysis', made)})",
+                f"[`{made}`](library/{module_page('analyses', entry.get('analysis', made))})",
                 title_of(entry),
                 made_from(entry),
                 covers(entry),
@@ -242,6 +242,12 @@ def artifacts() -> str:
             table(("Figure", "What it shows", "Tables"), *figures),
         ]
     return "\n\n".join(parts)
+
+
+def module_page(package: str, name: str) -> str:
+    """Return the page and place of a module of a package, whose name has a dot where it is in one inside."""
+    *inside, module = name.split(".")
+    return f"{'-'.join([package, *inside])}.md#{module}"
 
 
 def made_from(entry: Mapping[str, Any]) -> str:
@@ -335,33 +341,20 @@ def named(column: tuple[str, Any]) -> str:
 
 
 def library(folder: Path) -> str:
-    """Write a page for each module, one for all analyses; return the list of them."""
+    """Write a page for each package with its modules; return the list of them."""
     base = ROOT / "scripts/anatomy"
     parts = []
-    for package in (base, *sorted(path.parent for path in base.glob("*/__init__.py"))):
-        dotted = ".".join(package.relative_to(base.parent).parts)
-        together = package.name == "analyses"
+    for package in sorted(path.parent for path in base.rglob("__init__.py")):
+        names = package.relative_to(base.parent).parts
+        dotted, page = ".".join(names), "-".join(names[1:]) or "anatomy"
         rows, texts = [], []
-        for path in sorted(package.glob("*.py")):
-            if path.stem == "__init__":
-                continue
-            module, page = (
-                f"{dotted}.{path.stem}",
-                path.stem if package == base else f"{package.name}-{path.stem}",
-            )
-            if together:
-                options = "    options:\n      heading_level: 3\n"
-                texts.append(f"## {path.stem} {{ #{path.stem} }}\n\n::: {module}\n{options}")
-            else:
-                (folder / f"{page}.md").write_text(f"# {module}\n\n::: {module}\n", encoding="utf-8")
-            link = f"{package.name}.md#{path.stem}" if together else f"{page}.md"
-            rows.append((f"[`{path.stem}`]({link})", about(path)))
-        if together:
-            text = "\n".join([f"# {dotted}\n", about(package / "__init__.py"), "", *texts])
-            (folder / f"{package.name}.md").write_text(text, encoding="utf-8")
-        if package != base:
-            parts += [f"## {package.name.capitalize()}", about(package / "__init__.py")]
-        parts.append(table(("Module", "What it is"), *rows))
+        for path in sorted(package.glob("[!_]*.py")):
+            options = "    options:\n      heading_level: 3\n"
+            texts.append(f"## {path.stem} {{ #{path.stem} }}\n\n::: {dotted}.{path.stem}\n{options}")
+            rows.append((f"[`{path.stem}`]({page}.md#{path.stem})", about(path)))
+        text = "\n".join([f"# {dotted}\n", about(package / "__init__.py"), "", *texts])
+        (folder / f"{page}.md").write_text(text, encoding="utf-8")
+        parts += [f"## {dotted}", about(package / "__init__.py"), table(("Module", "What it is"), *rows)]
     return "\n\n".join(parts)
 
 

@@ -1,1 +1,1 @@
-"""One module a table: ``rows(inputs)`` turns what the table is made from into its rows."""
+"""Tables of results: one a module, whose `rows` computes it; `inputs` is what they compute from."""

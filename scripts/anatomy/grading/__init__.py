@@ -1,0 +1,1 @@
+"""Grading: what a completion's answer is, whether it is right, and what it earns."""

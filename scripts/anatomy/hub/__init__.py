@@ -1,0 +1,1 @@
+"""Models and datasets of the hub, pinned and verified."""

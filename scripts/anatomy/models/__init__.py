@@ -1,0 +1,1 @@
+"""Models: kept with their checksums, and decoded."""

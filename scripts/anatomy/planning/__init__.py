@@ -1,0 +1,1 @@
+"""What a study costs: cores, memory, time and disk of its jobs."""

@@ -1,0 +1,1 @@
+"""Problems: real test sets, selections of them, and their annotation."""

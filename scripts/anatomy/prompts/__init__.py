@@ -1,0 +1,1 @@
+"""Prompts: templates, conditions, and the chunks and plans that scaffolds give."""

@@ -1,0 +1,1 @@
+"""What can be said of published curves: digitised values, their bounds and their consistency."""

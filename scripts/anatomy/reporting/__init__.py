@@ -1,0 +1,1 @@
+"""Reported numbers, and the paper that they stand in."""

@@ -1,0 +1,1 @@
+"""Tables and files between stages: whole, of their schema, and unaltered."""

@@ -1,0 +1,1 @@
+"""The study as its files declare it: settings, sheets, artifacts and claims, checked."""

@@ -1,0 +1,1 @@
+"""Training: supervised and by reinforcement, in one process or in many."""

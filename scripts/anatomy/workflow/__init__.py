@@ -1,0 +1,1 @@
+"""What rules ask of a study: files, params, resources, and digests of code."""

@@ -1,0 +1,1 @@
+"""Tables of what the papers published: their numbers, checked and tested."""

@@ -1,0 +1,1 @@
+"""A chain of jobs run again from its records, and what came out compared."""

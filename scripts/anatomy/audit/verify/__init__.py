@@ -1,0 +1,1 @@
+"""Whether a study is what its records say."""
