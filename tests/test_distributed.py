@@ -145,7 +145,7 @@ def alive(pid: int) -> bool:
 @pytest.mark.skipif(not Path("/proc").exists(), reason="looks for processes in /proc")
 def test_no_process_outlives_the_caller(tmp_path: Path) -> None:
     code = (
-        "from anatomy import distributed; from pathlib import Path;"
+        "from anatomy.training import launcher; from pathlib import Path;"
         f"launcher.run('workers:linger', {{'folder': {str(tmp_path)!r}}},"
         f" launcher.Scale(processes=2), Path({str(tmp_path / 'w')!r}), 2, print)"
     )

@@ -62,10 +62,10 @@ def vllm_environment() -> dict[str, str]:
 
 
 START = (
-    "import json, sys; from pathlib import Path; from anatomy import distributed;"
+    "import json, sys; from pathlib import Path; from anatomy.training import launcher;"
     "job, scale, folder = map(json.loads, sys.argv[1:]);"
-    "scale = distributed.Scale(**scale);"
-    "log = distributed.run('trainings:several_with_one_vllm', job, scale, Path(folder) / 'w', 2, print);"
+    "scale = launcher.Scale(**scale);"
+    "log = launcher.run('trainings:several_with_one_vllm', job, scale, Path(folder) / 'w', 2, print);"
     "(Path(folder) / 'log.json').write_text(json.dumps(log))"
 )
 
