@@ -71,6 +71,8 @@ lint: setup
 	@$(BIN)/snakemake --lint
 	@echo "== mypy"
 	@$(BIN)/mypy --strict scripts/anatomy
+	@echo "== import-linter"
+	@PYTHONPATH=scripts $(BIN)/lint-imports
 
 docs: setup
 	@echo "== documentation"

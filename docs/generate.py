@@ -15,11 +15,13 @@ import re
 import shutil
 import sys
 import textwrap
+import tomllib
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
+from xml.sax.saxutils import escape
 
 import yaml
 from pydantic import BaseModel
@@ -44,6 +46,7 @@ def main(folder: Path) -> None:
     for name in ("LICENSE", "CITATION.cff"):  # README.md links to them
         shutil.copy(ROOT / name, pages / name)
     shutil.copy(ROOT / "CHANGELOG.md", pages / "changelog.md")
+    (pages / "rooms.svg").write_text(rooms(), encoding="utf-8")
     (pages / "index.md").write_text(home(read("README.md")), encoding="utf-8")
     for name, part in {
         "configuration": configuration(),
@@ -338,6 +341,41 @@ def named(column: tuple[str, Any]) -> str:
 
 
 # Library --------------------------------------------------------------------------------------------------
+
+
+def rooms() -> str:
+    """Draw the layers of packages that pyproject.toml allows, the lowest at the bottom, as SVG."""
+    (contract,) = tomllib.loads(read("pyproject.toml"))["tool"]["importlinter"]["contracts"]
+    layers = [[name.strip() for name in layer.split("|")] for layer in contract["layers"]]
+    width, high, gap = 800, 40, 16
+    parts = []
+    for row, names in enumerate(layers):
+        wide = (width - gap * (len(names) + 1)) / len(names)
+        y = gap + row * (high + 2 * gap)
+        for column, name in enumerate(names):
+            x = gap + column * (wide + gap)
+            about_it = about(ROOT / f"scripts/anatomy/{name}/__init__.py") if is_package(name) else ""
+            parts.append(
+                f'<g><title>{escape(about_it or name)}</title><rect x="{x:.1f}" y="{y}" width="{wide:.1f}"'
+                f' height="{high}" rx="4" fill="#eef3f8" stroke="#0072b2"/><text x="{x + wide / 2:.1f}"'
+                f' y="{y + high / 2 + 5}" text-anchor="middle">{name}</text></g>'
+            )
+        if row:
+            parts.append(
+                f'<path d="M{width / 2} {y - 2 * gap + 3} v{2 * gap - 8}" stroke="#555"'
+                ' marker-end="url(#end)"/>'
+            )
+    height = gap + len(layers) * (high + 2 * gap) - gap
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" font-family="sans-serif"'
+        ' font-size="14" fill="#222"><defs><marker id="end" markerWidth="8" markerHeight="8" refX="5"'
+        ' refY="3" orient="auto"><path d="M0 0 L6 3 L0 6 z" fill="#555"/></marker></defs>'
+        f'<rect width="{width}" height="{height}" fill="#fff"/>{"".join(parts)}</svg>'
+    )
+
+
+def is_package(name: str) -> bool:
+    return (ROOT / f"scripts/anatomy/{name}/__init__.py").is_file()
 
 
 def library(folder: Path) -> str:

@@ -123,7 +123,7 @@ check_sandbox() {
     problem "programs that models wrote run in a sandbox of Linux only, and this is $system: run the study on Linux, $without"
     return
   fi
-  # As in scripts/anatomy/sandbox/bubblewrap.py: bubblewrap of 0.8 or newer, or else the one that comes with a package.
+  # As in scripts/anatomy/sandbox: bubblewrap of 0.8 or newer, or else the one that comes with a package.
   case $(bwrap --version 2>/dev/null) in
     "bubblewrap 0."[0-7].* | '') set -- unshare --user --map-root-user --mount --net --ipc --uts --pid --fork ;;
     *) set -- bwrap --unshare-user --unshare-all --ro-bind / / ;;

@@ -107,9 +107,9 @@ def once(function: Callable[..., Any], content: Callable[..., Any]) -> Callable[
 
 def content_of_paper(paper: typst.Paper) -> tuple[str, ...]:
     folder = (paper.root / paper.source).parent
-    others = (paper.root / paper.numbers, paper.root / paper.ledger)
+    files = (*folder.glob("*.typ"), *folder.glob("*.bib"), paper.root / paper.numbers)
     figures = hashing.of_tree(hashing.tree(paper.root / f"figures/{paper.study}"))
-    return figures, *map(hashing.sha256, (*folder.glob("*.typ"), *folder.glob("*.bib"), *others))
+    return paper.ledger_root, figures, *map(hashing.sha256, files)
 
 
 def content_of_table(name: str, file: str, spec: dict[str, Any], folder: Path) -> tuple[str, ...]:

@@ -8,7 +8,6 @@ from typing import Any
 
 import typst
 
-from anatomy.audit import ledger
 from anatomy.errors import AnatomyError
 
 
@@ -24,7 +23,8 @@ class Paper:
 
     source: Path
     numbers: str
-    ledger: str
+    ledger_root: str
+    """The root of the study's ledger, which the paper prints."""
     study: str
     site: str
     """Where the links of numbers and figures lead: an address, or a path relative to the paper, of the
@@ -48,7 +48,7 @@ def compile(paper: Paper) -> tuple[bytes, dict[str, Any]]:
             "numbers": f"/{paper.numbers}",
             "figures": f"/figures/{paper.study}",
             "site": paper.site,
-            "root": ledger.read(paper.root / paper.ledger)["root"],
+            "root": paper.ledger_root,
         },
     )
     try:

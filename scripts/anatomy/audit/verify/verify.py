@@ -355,7 +355,12 @@ class _Verifier:
             return  # found already
         named = typeset.result["named"]["inputs"]
         paper = typst.Paper(
-            Path(source), named["numbers"], named["ledger"], trail.study, typeset.params["site"], trail.folder
+            Path(source),
+            named["numbers"],
+            ledger.read(trail.folder / named["ledger"])["root"],
+            trail.study,
+            typeset.params["site"],
+            trail.folder,
         )
         pdf, _ = typst.compile(paper)
         if hashing.of_bytes(pdf) != made.sha256 and trail.paper not in self.reported:
