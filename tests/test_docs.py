@@ -116,8 +116,11 @@ def test_the_site_has_what_the_project_has(site: dict[Path, Page]) -> None:
         assert f"<code>{name}</code>" in artifacts
     for name in yaml.safe_load((ROOT / "config/claims.yaml").read_text(encoding="utf-8")):
         assert f'id="{name}"' in claims
-    for path in (ROOT / "scripts/anatomy").glob("[!_]*.py"):
-        assert (SITE / f"reference/library/{path.stem}.html").is_file()
+    library = ROOT / "scripts/anatomy"
+    for package in (path.parent for path in library.rglob("__init__.py")):
+        page = "-".join(package.relative_to(library).parts) or "anatomy"
+        shown = text(f"library/{page}.html")
+        assert all(f'id="{path.stem}"' in shown for path in package.glob("[!_]*.py")), page
     version = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))["version"]
     assert f"Version {version}" in (SITE / "index.html").read_text(encoding="utf-8")
 

@@ -1,5 +1,6 @@
 """What a job depends on: the meaning of the code that it reaches, and the content of its inputs."""
 
+import ast
 import json
 import os
 import shutil
@@ -160,6 +161,15 @@ def test_an_analysis_reaches_the_statistics_that_it_uses_and_no_others(scripts: 
         "statistics.perplexity",
         "statistics.beta_binomial",
     }
+
+
+def test_packages_hold_a_docstring_and_no_code() -> None:
+    """What stood in an ``__init__`` would be reached by all of a package, and be in no digest."""
+    for path in (SCRIPTS / "anatomy").rglob("__init__.py"):
+        (docstring,) = ast.parse(path.read_text()).body
+        assert isinstance(docstring, ast.Expr), path
+    for folder in (SCRIPTS / "anatomy").rglob("*.py"):
+        assert (folder.parent / "__init__.py").is_file(), folder
 
 
 def test_a_training_reaches_its_own_algorithm_alone(scripts: Path) -> None:
