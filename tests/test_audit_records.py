@@ -359,7 +359,7 @@ def test_a_job_that_cannot_write_its_record_keeps_no_output(tmp_path: Path) -> N
     path = folder / "scripts/anatomy/audit/recorder.py"
     path.write_text(
         path.read_text().replace(
-            "            records.write(place, result, run)",
+            "            job_record.write(place, result, run)",
             "            raise OSError(28, 'No space left on device')",
         )
     )
