@@ -107,7 +107,7 @@ def write(path: Path, result: Mapping[str, Any], run: Mapping[str, Any]) -> None
 
 
 def read(path: str | Path) -> Record:
-    """Read a record. Raises AnatomyError where it is none; its digest is not checked (see ``verifying``)."""
+    """Read a record. Raises AnatomyError where it is none; its digest is not checked (``audit.verify``)."""
     path = Path(path)
     try:
         content = json.loads(path.read_text(encoding="utf-8"))

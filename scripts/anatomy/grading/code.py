@@ -24,16 +24,12 @@ from anatomy.grading.code_tests import Compare, Tests
 from anatomy.sandbox.program import Limits, Outcome, Program
 
 Style = Literal["fence", "continuation"]
-
-
 Verdict = Literal["passed", "failed", "error", "timeout", "memory", "killed", "syntax"]
 
 
 # From completions to programs -------------------------------------------------------------------------
 
 _FENCE = re.compile(r"^([ \t]*)(`{3,}|~{3,})([^\n]*)$", re.MULTILINE)
-
-
 _PYTHON = ("python", "py", "python3")
 
 
@@ -105,15 +101,9 @@ _BEFORE = re.compile(
     r"|from[ \t]+__future__[ \t]+import[^\n(]*\n"
 )
 """A blank line, a comment, a docstring or a ``from __future__`` import at a program's beginning."""
-
-
 _NOT_NONE = ("check_str", "text_match_three", "text_starta_endb")
 """Functions of MBPP+ that give a match or None; EvalPlus asks only which of the two."""
-
-
 _TOLD = "_told"
-
-
 _TELL = f"""
 
 def {_TOLD}(*given):

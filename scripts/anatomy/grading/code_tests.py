@@ -16,15 +16,9 @@ Compare = Literal["equal", "evalplus-humaneval", "evalplus-mbpp", "livecodebench
 
 _LONG = 1 << 16
 """Characters of tests from which on they are kept compressed: LiveCodeBench's have gigabytes."""
-
-
 _PACKED = '{"zlib":'
-
-
 _MAX_BYTES = 1 << 29
 """Bytes that compressed tests may have; more is taken for an attack."""
-
-
 _INT = 1 << 63
 """Integers beyond are written in hexadecimal, since Python refuses to read very long decimal ones."""
 

@@ -53,7 +53,7 @@ class Marks:
     """How a template has answers marked."""
 
     answer: str = "boxed"
-    """One of ``scaffold.ANSWERS``."""
+    """One of ``templates.ANSWERS``."""
     tags: str | None = None
     """Tags, separated by a space, that a response consists of; the answer stands in the last one."""
 

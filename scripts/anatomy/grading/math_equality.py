@@ -47,8 +47,6 @@ from anatomy.grading.math_numerals import TOLERANCE, numeral, numerals_equal, wi
 from anatomy.grading.math_symbolic import differ, fraction, numeric_value, pair, same_relation, verified_equal
 
 _EQUALS = re.compile(r"(?<![<>!:\\])=(?!=)|\\approx(?![A-Za-z])|\\equiv(?![A-Za-z])")
-
-
 _BASE = re.compile(r"([0-9A-F]+)\s*_\s*\{?\s*(?:\\text\{)?\s*([0-9]+)\s*\}*")
 
 
@@ -145,11 +143,7 @@ def _name(text: str) -> str | None:
 
 
 _UNORDERED = ("list", "{}")
-
-
 _INTERVALS = ("()", "(]", "[)", "[]")
-
-
 _RELATION = re.compile(r"\\(?:le|ge|lt|gt)(?![A-Za-z])|[<>]=?")
 
 

@@ -12,14 +12,8 @@ kept of it either."""
 # Extraction -------------------------------------------------------------------------------------------
 
 _BRACE = re.compile(r"\\.|[{}]", re.DOTALL)
-
-
 _OPENS = re.compile(r"\s*\{")
-
-
 _ANSWER_IS = re.compile(r"answer\s*(?:is|:|=)[\s:*]*", re.IGNORECASE)
-
-
 _NUMBER = re.compile(r"[-+]?(?:[0-9][0-9,]*(?:\.[0-9]+)?|\.[0-9]+)(?:/[0-9]+)?")
 
 

@@ -31,8 +31,6 @@ _REWRITE = (
     (re.compile(r"\\gamma(?![A-Za-z])"), r"\\upsilon"),
     (re.compile(r"_\{\\(odot|max|min)\s*\}"), r"_{\1}"),
 )
-
-
 _LAYOUT = (
     (re.compile(r"(?<=[0-9])(?:,?\\!\s*|\{,\}|\\[,;: ]|~)(?=[0-9]{3}(?![0-9]))"), ""),
     (re.compile(r"\\(?:left|right|[bB]igg?[lr]?)(?![A-Za-z])\.?"), ""),
@@ -93,22 +91,12 @@ class TooLargeError(Exception):
 
 
 _BRACKETS = re.compile(r"\\?[\[\](){}]|\\.[a-z]*|[,;]|\\begin|\\end", re.DOTALL)
-
-
 _MATRIX = re.compile(r"\\begin\s*\{([pbvBV]?matrix|array)\}(?:\{[lcr|]*\})?(.*)\\end\s*\{\1\}", re.DOTALL)
-
-
 THOUSANDS = re.compile(
     r"(?<![0-9.,])(?<![0-9] )[0-9]{1,3}(?:(?:,[0-9]{3})+|(?: [0-9]{3})+)(?![0-9/]|[, ][0-9])"
 )
-
-
 _IN = re.compile(r"[A-Za-z]\s*\\in(?![A-Za-z])")
-
-
 _BRACKETS_UNIT = re.compile(r"((?:[(\[]|\\\{).*[)\]}])\s*\\text\s*\{[^{}]*\}", re.DOTALL)
-
-
 _VECTOR = re.compile(r"\(?[A-Za-z](?:\s*,\s*[A-Za-z])*\)?\s*=\s*(?=[(\[]|\\[{b])")
 
 

@@ -6,8 +6,6 @@ from fractions import Fraction
 
 MAX_DIGITS = 100_000
 """Digits of a number that is evaluated."""
-
-
 TOLERANCE = Fraction(1, 10**6)
 """Part of the gold value by which a decimal may differ from a number that is no finite decimal."""
 
@@ -22,40 +20,22 @@ _NUMERAL = re.compile(
     r"(?:\s*(?:\\times|\\cdot|\*)\s*10\s*\^\s*(?:\{\s*(?P<e>[-+]?[0-9]+)\s*\}|(?P<e1>[0-9])(?![0-9])))?"
     r")\s*\)?"
 )
-
-
 _REPEATING = re.compile(r"([-+]?)([0-9]+\.[0-9]*)\\overline\s*\{([0-9]+)\}(?:\\ldots)?")
-
-
 _UNIT = re.compile(
     r"(?P<value>.*[0-9A-Za-z)}\]!])\s*(?:\\text\s*\{(?P<text>[^{}]*)\}\s*(?:\^\s*\{?\s*[0-9]\s*\}?)?"
     r"|\^\s*\{?\s*\\circ\s*\}?\s*[CF]?|\\?%|\\text\s*\{\s*\\%\s*\}|\\\$)",
     re.DOTALL,
 )
-
-
 _WORDS = re.compile(
     r"(?P<value>[-+]?\s*(?:[0-9.]|\\frac|\\sqrt|\()(?:.*[0-9)}])?)\s*"
     r"(?P<text>(?:[A-Za-z]{2,}|[msghL](?![A-Za-z]))(?:[ /]+[A-Za-z]+){0,3})(?:\^\{?[0-9]\}?)?",
     re.DOTALL,
 )
-
-
 _CURRENCY = re.compile(r"\s*([-+]?)\s*(\\\$|[$€£¥₹])\s*(?=[0-9.\\])")
-
-
 _TRIGONOMETRIC = re.compile(r"\\?(?:sin|cos|tan|cot|sec|csc)(?![a-z])")
-
-
 _DEGREES = re.compile(r"([0-9.]+)\s*\^\s*\{?\s*\\circ\s*\}?")
-
-
 _SCALE = {"thousand": 3, "million": 6, "billion": 9, "trillion": 12}
-
-
 _POWERS = {"square": "2", "sq": "2", "sq.": "2", "cubic": "3", "cu": "3", "cu.": "3"}
-
-
 _UNITS = {
     name: names.split()[0]
     for names in (

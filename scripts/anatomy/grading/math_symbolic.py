@@ -9,11 +9,7 @@ from anatomy.grading.math_forms import TooLargeError, UnparsableError
 from anatomy.grading.math_numerals import MAX_DIGITS
 
 _CAPITAL = re.compile(r"\\text\s*\{[^{}]*\}|\\[A-Za-z]+|([A-DF-Z])(?!\()")
-
-
 _SMALL = r"(?<![\\A-Za-z]){0}|(?<=[a-z]){0}(?![a-z])"
-
-
 _SPARE = ("xi", "eta", "kappa", "chi", "psi", "zeta", "nu", "mu")
 
 

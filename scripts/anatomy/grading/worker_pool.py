@@ -241,7 +241,7 @@ def serve() -> None:
 
 
 class Judge:
-    """``mathematics.judge`` for many completions, with comparisons in guarded processes.
+    """``math_verdict.judge`` for many completions, with comparisons in guarded processes.
 
     What a completion's answer is, is found here, in time linear in its length. Each pair of gold answer and
     answer is compared once, in a worker, and remembered, so that one that takes too long does so once.

@@ -33,19 +33,11 @@ from anatomy.names import MANIFEST
 from anatomy.storage.atomic import atomic
 
 Report = Callable[[str], None]
-
-
 ORIGIN = "origin.json"
 """A downloaded model's id and revision, in its folder."""
-
-
 _BESIDES_WEIGHTS = {"", ".jinja", ".json", ".md", ".model", ".tiktoken", ".txt"}
 """Suffixes of the files of a model that are no weights: configuration, tokenizer, chat template, licence."""
-
-
 _DATA = {".arrow", ".csv", ".gz", ".json", ".jsonl", ".ndjson", ".parquet", ".tsv", ".txt", ".zip", ".zst"}
-
-
 TIMEOUT = 10.0  # seconds
 
 

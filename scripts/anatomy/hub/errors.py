@@ -18,11 +18,7 @@ from anatomy.errors import AnatomyError
 from anatomy.hub.repository import Repository
 
 FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
-
-
 _LOG_IN = "set HF_TOKEN or run `hf auth login`"
-
-
 _CLIENT_ERROR: type[Exception] = HfHubHTTPError.__bases__[0]
 """What the hub's HTTP client raises where there is no answer at all, whichever client it is."""
 

@@ -11,8 +11,6 @@ from huggingface_hub import constants
 Kind = Literal["model", "dataset"]
 
 COMMIT = re.compile(r"[0-9a-f]{40}")
-
-
 DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 """The revision of a data set that is one file at an address of its own."""
 

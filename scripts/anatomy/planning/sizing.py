@@ -14,8 +14,6 @@ from anatomy.study.rows import Throughput
 from anatomy.study.study import Study
 
 SMALL_MINUTES = 60
-
-
 SMALL_MEMORY = 3000
 """Time and memory (MB) that a job of a small model is given."""
 

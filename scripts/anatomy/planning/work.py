@@ -33,42 +33,24 @@ def training_minutes(study: Study, run: str) -> int:
 
 PROMPT_TOKENS = 250
 """Of a prompt. Assumed."""
-
-
 SOLUTION_TOKENS = 500
 """Of a reference solution, and of a text that is learned from. Assumed."""
-
-
 DULL = 0.7
 """Share of groups that are all right or all wrong, which DAPO draws anew. With 5 refills that is three times
 the samples, the low end of the 3 to 6 times that Yue et al. 2025, appendix D.4, state."""
-
-
 DISAGREEING = 0.05
 """Share of problems that only one arm of a pair solves: 23 of 500 of MATH500 in Yue et al. 2025 (v5)."""
-
-
 LINKS = 4
 """Subproblems of a problem. Assumed."""
-
-
 TRIALS = 6
 """Temperatures that entropy matching tries; 5 or 6 in the embedded study."""
-
-
 LOADING = 1.0
 """GB of weights that a job reads per second. Assumed."""
-
-
 RATES: Mapping[str, float] = {"grade": 1000.0, "count": 200_000.0, "download": 100e6}
-"""Completions graded and counted per second and core, as benchmarks/volume.py measured them on a core of two;
+"""Completions graded and counted per second and core, as performance/volume.py measured them on a core of two;
 bytes downloaded per second (assumed)."""
-
-
 BYTES: Mapping[str, float] = {"token": 1.1, "completion": 20.0, "verdict": 3.0, "score": 15.0}
-"""On disk: a token of a completion, the rest of its row, a verdict (benchmarks/volume.py), and a score."""
-
-
+"""On disk: a token of a completion, the rest of its row, a verdict (performance/volume.py), and a score."""
 _SECONDS: Mapping[float, str] = {
     3.0: "grade count recount count_probes scaffold world split collect",
     10.0: "figure typeset ledger benchmark download",
@@ -76,8 +58,6 @@ _SECONDS: Mapping[float, str] = {
     150.0: "sample resample probe match",
     300.0: "train finetune distill pretrain",
 }
-
-
 SECONDS: Mapping[str, float] = {rule: time for time, rules in _SECONDS.items() for rule in rules.split()}
 """What a job of each rule takes besides the work that grows with its volume: start of Python, of the engine,
 and so on. Assumed; on CPUs it is about what the jobs of the embedded study take."""

@@ -37,12 +37,8 @@ from anatomy.prompts import plan_controls
 
 STATUSES = ("annotated", "partly", "failed", "unsolved", "given")
 """All parts verified; some; none; no reference solution, so nothing was asked; written by people."""
-
-
 NO_ANSWER = "no usable answer: "
 """How the reason of a failed row begins whose annotation was never judged."""
-
-
 _EVERY = 10.0
 """Seconds between two reports of progress."""
 

@@ -29,16 +29,12 @@ from anatomy.errors import AnatomyError
 from anatomy.storage import atomic
 
 Row = dict[str, Any]
-
-
 T = TypeVar("T")
 
 # The client: requests, retries and what is kept of them -----------------------------------------------
 
 _IN_A_ROW = 10
 """Requests in a row without any answer after which the endpoint is at fault, and not the problems."""
-
-
 _OUT_OF_REACH = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.ProxyError, httpx2.InvalidURL)
 """What the HTTP client raises before there is a connection."""
 
@@ -178,8 +174,6 @@ _HINTS = {
     403: "check the key in the environment variable {key}, and that it may use the model '{model}'",
     404: "check the url, and that there is a model '{model}'",
 }
-
-
 _OTHER_HINT = (
     "check url and model ('{model}') and whether it takes these settings; if the problem is what is"
     " refused, give it an annotation written by hand"

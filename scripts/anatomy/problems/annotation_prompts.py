@@ -17,8 +17,6 @@ from anatomy.prompts import plan_controls
 # Prompts, and how their answers are read --------------------------------------------------------------
 
 PARTS = ("plan", "knowledge", "subproblems")
-
-
 SCHEMA = paths.ROOT / "config/schemas/annotation.schema.json"
 
 ANNOTATE = r"""You write teaching material for a mathematical problem whose reference solution is given.

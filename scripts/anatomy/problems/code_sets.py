@@ -16,8 +16,6 @@ from anatomy.sandbox.program import Limits
 from anatomy.world import programs
 
 Format = Literal["evalplus-humaneval", "evalplus-mbpp", "livecodebench"]
-
-
 FORMATS: tuple[str, ...] = get_args(Format)
 
 

@@ -17,25 +17,17 @@ _STARRED = (
     "string", "re", "datetime", "collections", "heapq", "bisect", "copy", "math", "random", "statistics",
     "itertools", "functools", "operator", "io", "sys", "json", "builtins", "typing",
 )  # fmt: skip
-
-
 _PRELUDE = (
     "".join(f"from {module} import *\n" for module in _STARRED)
     + f"import {', '.join(_STARRED[:-2])}\n"
     + "sys.setrecursionlimit(50000)\n"
 )
 """What LiveCodeBench gives programs beforehand, since those for its sites count on it."""
-
-
 _DIFFICULTY = {"easy": 1.0, "medium": 2.0, "hard": 3.0}
-
-
 _STARTER = (
     "You will use the following starter code to write the solution to the problem and enclose your code"
     " within delimiters."
 )
-
-
 _STDIN = (
     "Read the inputs from stdin solve the problem and write the answer to stdout (do not directly test on the"
     " sample inputs). Enclose your code within delimiters as follows."
@@ -95,8 +87,6 @@ def _cases(record: Record, name: str) -> list[tuple[Any, str, str]]:
 
 
 _TEXTS = ("SHORT_BINUNICODE", "BINUNICODE", "BINUNICODE8", "UNICODE")
-
-
 _AROUND = ("PROTO", "FRAME", "MEMOIZE", "PUT", "BINPUT", "LONG_BINPUT", "STOP")
 
 

@@ -11,20 +11,10 @@ CHUNKS = 4
 
 # A backslash and its character are read together, so that neither "\$" nor "\\[2pt]" opens a formula.
 _OPENING = re.compile(r"\\begin\s*\{([^{}]*)\}|\\[\[(]|\\.|\[asy\]|\$\$|\$", re.DOTALL)
-
-
 _CLOSING = {r"\[": r"\]", r"\(": r"\)", "[asy]": "[/asy]", "$$": "$$"}
-
-
 _DOLLAR = re.compile(r"\\.|\$|\n[^\S\n]*\n", re.DOTALL)
-
-
 _NAMED = re.compile(r"\\(?:text\w*|mbox|mathrm|operatorname)\s*\{[^{}]*\}|\\[A-Za-z]+")
-
-
 _AMOUNT = re.compile(r"[\d<]|\.\d")
-
-
 _PROSE = re.compile(r"[A-Za-z]{3,}|[.?!]\s+[A-Z]")
 
 
@@ -82,11 +72,7 @@ def spans(text: str) -> list[tuple[int, int]]:
 # Chunks -----------------------------------------------------------------------------------------------
 
 _PARAGRAPH = re.compile(r"\n[^\S\n]*\n\s*")
-
-
 _ITEM = re.compile(r"^[^\S\n]*(?=(?:\(?\d{1,2}[.)]|\(?[ivx]+\)|\\item|Step\s+\d+)\s)", re.MULTILINE)
-
-
 _SECTION = re.compile(
     r"^[^\S\n]*(?=#+\s|\*\*|\\(?:sub)*section|\\paragraph|\\textbf|(?:Step|Case|Part|Lemma|Claim|Proof|Solution|"
     r"First|Firstly|Second|Secondly|Third|Thirdly|Next|Then|Finally|Hence|Therefore|Thus|Now)\b)",
@@ -99,15 +85,11 @@ _SECTION = re.compile(
 _SENTENCE = re.compile(
     r"(?P<stop>[.?!])(?:[\"'”’)\]}]|\$+|\\[\])])*\s+(?![a-z\s])|[^\S\n]*\n\s*(?![a-z\s\\]|\$\$|[.,;:=+)\]])"
 )
-
-
 _NO_END = re.compile(
     r"(?:(?<![^\s(\[\"'“])(?:[a-z](?:\.[a-z])+|cf|vs|etc|resp|approx|al|Mrs?|Ms|Dr|St|Figs?|Eqs?|No|Thm|Prop)"
     r"|(?:^|\n)\s*\d+)\Z"
 )
 """What may stand before a full stop that ends no sentence: an abbreviation, or an item's number."""
-
-
 _LONGEST = 20
 
 

@@ -32,18 +32,10 @@ from anatomy.prompts.chunks import CHUNKS
 
 GIVEN = ("plan", "plan-disordered", "plan-incomplete", "knowledge", "knowledge-irrelevant")
 """Conditions that give something after the question; what, stands in the problem's column of that name."""
-
-
 SUBPROBLEMS, OWN = "subproblems", "own-subproblems"
 """All links of the chain, with gold or with the model's own earlier answers, as configurations call them."""
-
-
 PARTIAL = tuple(f"partial-{level}" for level in range(CHUNKS + 1))
-
-
 CONDITIONS = ("plain", "guess", *GIVEN, SUBPROBLEMS, *PARTIAL)
-
-
 ANSWERS = ("boxed", "world", "fence", "continuation", "body")
 """How a template has the final answer marked: in ``\\boxed{}``; as the embedded world does (``ans``); or a
 program, in a fenced block, as what continues the prompt, or as a function's body in the embedded world."""

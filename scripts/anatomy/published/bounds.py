@@ -62,7 +62,7 @@ def crossover_interval(ks: Ints, arm: Floats, base: Floats, problems: int, level
 
 
 def _last_change(ks: Ints, gap: Floats) -> float:
-    """As ``passk.crossover``, but curves that only meet at their end have not crossed."""
+    """As ``statistics.crossover``, but curves that only meet at their end have not crossed."""
     ahead = np.flatnonzero(gap > 0)
     if len(ahead) and not np.any(gap[ahead[-1] :] < 0):
         return float("inf")

@@ -21,8 +21,6 @@ Files = Sequence[Mapping[str, Any]]
 
 ROUNDING = 5e-5
 """Curves are given to four decimals: how far a value may be from the one that was read."""
-
-
 READING = 1e-4
 """How far a value may be from the one that was plotted: the axes of a figure are read too (sources.csv)."""
 

@@ -59,14 +59,8 @@ from anatomy.sandbox.program import Ended, Limits, Outcome, Program
 from anatomy.sandbox.seccomp import MACHINES, system_call_filter
 
 _REMEMBERED = 2048  # outcomes of the latest different programs
-
-
 _SMALL = 4096  # bytes of outputs that are remembered
-
-
 _ORPHAN = 20.0  # s that a sandbox may take to end after its bubblewrap
-
-
 _OLDEST = (0, 8)  # version of bubblewrap
 
 INSTALL = (

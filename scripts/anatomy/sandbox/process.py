@@ -15,11 +15,7 @@ from anatomy.sandbox.codec import MalformedError, decode
 from anatomy.sandbox.program import ENDED, Ended
 
 START = 60.0  # s that an interpreter may take to be there, on a machine that is busy with other things
-
-
 EXIT = 1.0  # s that a process which closed its pipe may take to end
-
-
 _HEAD = 9  # bytes before the content of a frame
 
 

@@ -8,8 +8,6 @@ from typing import cast
 # Numbers of system calls on x86_64 and aarch64; None where an architecture has none. From 424 on they are the
 # same everywhere (io_uring, clone3, pidfd_*, the new mount calls, ...): none of those is needed.
 _NEWER = 424
-
-
 _CALLS: dict[str, tuple[int | None, int | None]] = {
     "clone": (56, 220),
     "mmap": (9, 222),
@@ -67,8 +65,6 @@ _CALLS: dict[str, tuple[int | None, int | None]] = {
     "adjtimex": (159, 171),
     "clock_adjtime": (305, 266),
 }
-
-
 MACHINES = {"x86_64": (0, 0xC000003E), "aarch64": (1, 0xC00000B7)}  # column above; the kernel's name for it
 
 

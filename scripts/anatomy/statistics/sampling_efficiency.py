@@ -24,7 +24,7 @@ def delta_se(base_top: ArrayLike, arm_first: ArrayLike) -> Floats:
 def by_problem(base: Counts, seeds: Sequence[Counts], k: int) -> Floats:
     """Return (S, N) delta-SE of each training seed of an arm on each problem, against the same base.
 
-    The two-way interval of these (``inference.crossed_interval``) covers 94 to 97% in simulations with three
+    The two-way interval of these (``crossed_interval``) covers 94 to 97% in simulations with three
     seeds, 50 and 100 problems and pass@32 of 64 samples, for seeds that differ little and much.
     """
     top = pass_at_k.pass_at_k(base.n, base.c, k)

@@ -22,11 +22,7 @@ T = TypeVar("T")
 
 CELLS = ("both", "base_only", "arm_only", "neither")
 """The cells of the 2x2 table of solved problems."""
-
-
 SOLVED = CELLS[:3]
-
-
 DISAGREEMENTS = CELLS[1:3]
 
 

@@ -25,14 +25,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _DIGEST = b"anatomy.sha256"
-
-
 _UNKNOWN = b"0" * 64
-
-
 _TABLE = b"anatomy.table"
-
-
 _MAGIC = b"PAR1"
 
 

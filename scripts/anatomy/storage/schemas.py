@@ -148,7 +148,5 @@ SCHEMAS: Mapping[str, pa.Schema] = {
     ),
 }
 """Columns, types and units of every table between stages (field metadata ``unit``)."""
-
-
 WITHOUT_TESTS = [name for name in SCHEMAS["problems"].names if name != "tests"]
 """Columns of the table ``problems`` for whoever does not grade: a program's tests may be large."""

@@ -205,7 +205,7 @@ class _Kept(checkpoints.Checkpoints):
 
 
 def train(arguments: Mapping[str, Any], report: Callable[[str], None]) -> list[dict[str, Any]]:
-    """Call ``reinforce`` with plain values, as ``distributed.run`` has them.
+    """Call ``reinforce`` with plain values, as ``launcher.run`` has them.
 
     Args:
         arguments: Those of ``reinforce`` by name; ``reward`` as the fields of ``Graded``.

@@ -198,7 +198,7 @@ def finetune(
 
 
 def tune(arguments: Mapping[str, Any], report: Callable[[str], None]) -> list[dict[str, Any]]:
-    """Call ``finetune`` with plain values, as ``distributed.run`` has them."""
+    """Call ``finetune`` with plain values, as ``launcher.run`` has them."""
     return finetune(
         Path(arguments["start"]),
         [(prompt, completion) for prompt, completion in arguments["documents"]],

@@ -24,8 +24,6 @@ class Check:
 
 _LINE = 12
 """Words in a line: v = x o y = X o Y = r ."""
-
-
 _VALUES = (6, 8, 10)
 """Places of the words in a line that are values."""
 

@@ -27,21 +27,13 @@ from anatomy.prompts import plan_controls
 from anatomy.rng import generator, key
 
 MODULUS = 7
-
-
 ASKED = 2
 """How many variables an answer names: the last ones of the chain."""
 
 # Coefficients (p, q) of ``x op y = p x + q y (mod 7)``; multiplication is the one that is not linear.
 _LINEAR = {"+": (1, 1), "-": (1, -1), "@": (2, 1), "#": (3, -1)}
-
-
 INVENTED = ("@", "#")
-
-
 OPERATORS = ("+", "-", "*", *INVENTED)
-
-
 DOMAINS: Mapping[str, tuple[str, ...]] = {
     "sums": ("+", "-"),
     "products": ("*", "+"),
@@ -49,20 +41,10 @@ DOMAINS: Mapping[str, tuple[str, ...]] = {
     "hash": ("#", "-"),
     "mixed": OPERATORS,
 }
-
-
 VARIABLES = string.ascii_lowercase[:16]
-
-
 MAX_STEPS = len(VARIABLES) - 1
-
-
 DIGITS = tuple(str(digit) for digit in range(MODULUS))
-
-
 MARKS = ("=", ";", ".", ",", "ask", "?", "ans", "plan", "know", "guess", "drill")
-
-
 VOCABULARY: tuple[str, ...] = (*DIGITS, *VARIABLES, *OPERATORS, *MARKS)
 
 Split = Literal["pretraining", "training", "test"]

@@ -6,23 +6,13 @@ PROFILES = {
     "https://w3id.org/ro/wfrun/provenance/0.5": "Provenance Run Crate",
     "https://w3id.org/workflowhub/workflow-ro-crate/1.0": "Workflow RO-Crate",
 }
-
-
 _RUN = "https://w3id.org/ro/terms/workflow-run#"
-
-
 _NEW = ("ParameterConnection", "connection", "resourceUsage", "sha256", "sourceParameter", "targetParameter")
-
-
 TERMS = {name: f"{_RUN}{name}" for name in _NEW} | {
     "buildInstructions": "https://codemeta.github.io/terms/buildInstructions"
 }
 """Terms that RO-Crate 1.1 does not have; they stand in the crate."""
-
-
 CONTEXT = "https://w3id.org/ro/crate/1.1/context"
-
-
 _SCHEMA = (
     "ComputerLanguage", "ControlAction", "CreateAction", "CreativeWork", "Dataset", "DefinedTerm", "HowTo",
     "HowToStep", "Organization", "OrganizeAction", "Person", "PropertyValue", "ScholarlyArticle",
@@ -32,8 +22,6 @@ _SCHEMA = (
     "programmingLanguage", "propertyID", "publisher", "result", "softwareRequirements", "softwareVersion",
     "startTime", "step", "subjectOf", "unitCode", "url", "value", "version", "workExample",
 )  # fmt: skip
-
-
 KNOWN = {name: f"http://schema.org/{name}" for name in _SCHEMA} | {
     "File": "http://schema.org/MediaObject",
     "ComputationalWorkflow": "https://bioschemas.org/ComputationalWorkflow",
@@ -59,8 +47,6 @@ FORMATS = {
     ".tsv": "text/tab-separated-values",
     ".yaml": "application/yaml",
 }
-
-
 KINDS = {
     "annotations": "Parts of solutions, by a language model",
     "counts": "Counts of right and wrong completions by problem",
@@ -73,8 +59,6 @@ KINDS = {
     "training": "Log of a training",
     "verdicts": "Verdicts on completions",
 }
-
-
 USED = {
     "seconds": ("Time", "seconds from the job's start to its end", "http://qudt.org/vocab/unit/SEC"),
     "cpu_seconds": ("CPU time", "seconds of all its processes", "http://qudt.org/vocab/unit/SEC"),
@@ -84,8 +68,6 @@ USED = {
         "http://qudt.org/vocab/unit/MebiBYTE",
     ),
 }
-
-
 ENVIRONMENTS = (
     ("https://pip.pypa.io/en/stable/reference/requirements-file-format/", "pip's requirements file"),
     (
@@ -94,6 +76,4 @@ ENVIRONMENTS = (
     ),
 )
 """What the files of envs/ conform to, ``.txt`` and ``.yaml``."""
-
-
 DONE = "http://schema.org/CompletedActionStatus"

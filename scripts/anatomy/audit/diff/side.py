@@ -18,11 +18,7 @@ from anatomy.audit.recorder import SOURCES
 from anatomy.errors import AnatomyError
 
 _HEX = re.compile(r"[0-9a-f]{6,64}")
-
-
 _COMMIT = re.compile(rb'"commit": "([0-9a-f]{40,64})"')
-
-
 _ANY = "*"
 """Stands for the study's name in paths, so that studies of different names can be compared."""
 

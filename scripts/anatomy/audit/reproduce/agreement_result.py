@@ -11,22 +11,14 @@ IDENTICAL, WITHIN, DIFFERENT = "identical", "within tolerance", "different"
 
 RELATIVE = 1e-9
 """Values of csv tables and JSON files differ by no more than this share of the larger one."""
-
-
 WEIGHTS = 1e-4
 """Weights of models, and values in logs of training, differ by no more than this."""
-
-
 ERRORS = 4.0
 """Means over problems of completions, verdicts, scores and counts differ by no more than so many standard
 errors of the paired difference.
 """
-
-
 NEGLIGIBLE = 1e-4
 """Such means that differ by no more than this share are alike, whatever their standard error."""
-
-
 PIXELS = 2.0
 """Pictures of the same size differ by a root mean square of no more than this, of 255."""
 

@@ -30,8 +30,6 @@ _SPREAD = {
     "counts": ("answer", "derivation"),
 }
 """Of each table with rows by problem, the columns whose means over problems are compared."""
-
-
 _KEYS = ("problem", "condition", "sample")
 
 

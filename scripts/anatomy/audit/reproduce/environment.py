@@ -17,8 +17,6 @@ ENVIRONMENTS = ("same", "current", "build")
 """``same``: this one, and it must be the recorded one; ``current``: this one, whatever it is; ``build``: the
 recorded one, made anew.
 """
-
-
 _VERSIONS = """
 import importlib.metadata, json, platform, re
 found = {"python": platform.python_version()}

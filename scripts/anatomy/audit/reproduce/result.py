@@ -12,8 +12,6 @@ from anatomy.audit.words import counted
 
 GIVEN, FAILED, NOT_RUN = "taken as given", "failed", "not run"
 """Outcomes of a job besides those of ``agreement``."""
-
-
 _TAIL = 15
 """Lines of a failed job's log that are shown."""
 

@@ -42,8 +42,6 @@ from anatomy.audit.words import counted
 from anatomy.errors import AnatomyError
 
 _RUNNER = paths.SCRIPTS / "_replay.py"
-
-
 _THREADED = tuple(
     f"{name}_THREADS"
     for name in ("OMP_NUM", "GOTO_NUM", "OPENBLAS_NUM", "MKL_NUM", "VECLIB_MAXIMUM", "NUMEXPR_NUM")

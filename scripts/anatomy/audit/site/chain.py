@@ -13,12 +13,8 @@ from anatomy.audit.site.layout import WIDTH, Box, laid_out
 
 _SUBTITLE = 26
 """Characters of 11 pixels that fit into a box."""
-
-
 _RAW = 3
 """Files that no job made have a box each, up to so many that the same boxes read."""
-
-
 _NAMES = ("arm", "model", "run", "scorer", "benchmark", "table", "figure")
 """Wildcards that name a job, the most telling first."""
 

@@ -10,8 +10,6 @@ from anatomy.audit.job_record import File
 
 WIDTH, _HEIGHT = 172, 44
 """Size of a box, units of the picture; a unit is a pixel."""
-
-
 _LANE, _BETWEEN, _GAP, _MARGIN = 14, 16, 36, 8
 """Width of an arrow's way past boxes; least room between two boxes of a layer, between layers, around all."""
 

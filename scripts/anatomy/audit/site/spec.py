@@ -9,12 +9,8 @@ from typing import Any
 from anatomy.audit.site.chain import Picture
 
 TEMPLATES = Path(__file__).with_name("pages")
-
-
 ALL = 3000
 """Up to so many numbers have a page each; of more, those of the paper. The others have a row of a table."""
-
-
 ROUNDING = {
     "percent": "a share as percent, to one decimal",
     "points": "a difference of shares in percentage points, signed, to one decimal",
@@ -25,8 +21,6 @@ ROUNDING = {
     "p": "a p-value, to three decimals",
 }
 """What the rules of ``reporting.shown`` do, in words."""
-
-
 WORK = {
     "fetch": "downloads a model",
     "download": "downloads a benchmark",
@@ -56,12 +50,8 @@ WORK = {
     "typeset": "sets the paper",
 }
 """What a rule's jobs do, in words; nothing for a rule that is not here."""
-
-
 LARGEST = 1 << 20
 """Bytes of a source file that has its text on its page."""
-
-
 _HIDDEN = re.compile(
     r"[\x00-\x08\x0b-\x1f\x7f-\x9f\xad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb]"
 )
