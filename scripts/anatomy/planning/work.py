@@ -47,8 +47,8 @@ TRIALS = 6
 LOADING = 1.0
 """GB of weights that a job reads per second. Assumed."""
 RATES: Mapping[str, float] = {"grade": 1000.0, "count": 200_000.0, "download": 100e6}
-"""Completions graded and counted per second and core, as performance/volume.py measured them on a core of two;
-bytes downloaded per second (assumed)."""
+"""Completions graded and counted per second and core, as performance/volume.py measured them on a core of
+two; bytes downloaded per second (assumed)."""
 BYTES: Mapping[str, float] = {"token": 1.1, "completion": 20.0, "verdict": 3.0, "score": 15.0}
 """On disk: a token of a completion, the rest of its row, a verdict (performance/volume.py), and a score."""
 _SECONDS: Mapping[float, str] = {
