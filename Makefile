@@ -1,6 +1,6 @@
 # make study   set up, then build the embedded study: results, figures, paper
 # make test    set up, then check style and types and run the tests
-# make test-fast   what a developer runs before each commit: a minute
+# make test-fast   what a developer runs before each commit: three minutes
 # make vllm    set up vLLM's CPU build beside it, for the tests that need vLLM
 # make docs    set up, then build the documentation into site/
 # make faults  try whether the tests catch the faults of tests/faults.yaml (ten minutes on 2 cores)
