@@ -1,5 +1,6 @@
 """The documentation: complete, of one mind with the project, without a network, and its commands run."""
 
+import ast
 import importlib.util
 import os
 import re
@@ -123,6 +124,12 @@ def test_the_site_has_what_the_project_has(site: dict[Path, Page]) -> None:
         assert all(f'id="{path.stem}"' in shown for path in package.glob("[!_]*.py")), page
     version = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))["version"]
     assert f"Version {version}" in (SITE / "index.html").read_text(encoding="utf-8")
+
+
+def test_every_module_says_in_a_sentence_what_it_is() -> None:
+    for path in (ROOT / "scripts").rglob("*.py"):
+        said = (ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or "").partition("\n\n")[0]
+        assert len(said.split()) > 3 and said[-1] in ".:", f"{path}: {said!r}"
 
 
 def test_verdicts_of_a_study_stand_beside_its_claims(tmp_path: Path) -> None:

@@ -36,9 +36,7 @@ _TOKENS = re.compile(
 )
 _HIDDEN = "[secret]"
 _IMPORT = re.compile(r"^\s*(?:from|import)\s+(\w+)", re.MULTILINE)
-_RECORDER = (
-    *("anatomy.audit", "anatomy.audit.hashing", "anatomy.audit.recorder", "anatomy.audit.job_record"),
-)
+_RECORDER = ("anatomy.audit", *(f"anatomy.audit.{name}" for name in ("hashing", "recorder", "job_record")))
 
 
 class Recorder:

@@ -1,4 +1,4 @@
-"""TODO"""
+"""What is found wrong before a study starts, and its remedy."""
 
 from dataclasses import dataclass
 from typing import Literal

@@ -1,4 +1,4 @@
-"""TODO"""
+"""Slurm as it is here, and whether what a study asks for can be had of it."""
 
 import ast
 import getpass

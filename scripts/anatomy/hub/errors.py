@@ -1,4 +1,4 @@
-"""TODO"""
+"""What goes wrong with the hub, told with what to do about it, and without a token."""
 
 import errno
 import os

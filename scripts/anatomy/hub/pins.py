@@ -1,4 +1,4 @@
-"""TODO"""
+"""Revisions of the hub, written into the sheets that name models and data sets."""
 
 import hashlib
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""TODO"""
+"""A repository of the hub: a model or a data set at a commit."""
 
 import os
 import re

@@ -1,4 +1,4 @@
-"""TODO"""
+"""Requests to an endpoint that annotates: under a deadline, repeated where that may help, and kept."""
 
 import asyncio
 import hashlib

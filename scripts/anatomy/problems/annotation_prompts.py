@@ -1,4 +1,4 @@
-"""TODO"""
+"""What an annotating model is asked, and what is read from its answers."""
 
 import hashlib
 import json
