@@ -72,7 +72,7 @@ def settings(pages: Path) -> str:
     site["copyright"] = f"Version {yaml.safe_load(read('CITATION.cff'))['version']}"
     (reference,) = [entry["Reference"] for entry in site["nav"] if "Reference" in entry]
     (modules,) = [entry["Library"] for entry in reference if "Library" in entry]
-    found = sorted((pages / "reference/library").glob("*.md"))
+    found = sorted((pages / "reference/library").glob("*.md"), key=lambda page: page.stem.split("-"))
     titles = {path.stem: path.stem.replace("-", ".") for path in found}
     modules += [{titles[name]: f"reference/library/{name}.md"} for name in titles if name != "index"]
     return yaml.safe_dump(site, sort_keys=False)
@@ -186,7 +186,7 @@ def rules() -> str:
             about = re.match(r'"""(.+?)"""', read(file), re.DOTALL)
             parts += [f"## {Path(file).stem.capitalize()}", about[1].strip() if about else "", f"`{file}`"]
         for rule in sorted(mine, key=lambda rule: rule.lineno):
-            script = str(rule.script or "").removeprefix("../").replace("{params.draws}", "<name>")
+            script = str(rule.script or "").removeprefix("../")
             rows = {
                 "Writes": code(patterns(rule.output)),
                 "Reads": code(patterns(rule.input)),

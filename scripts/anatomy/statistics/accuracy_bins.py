@@ -1,4 +1,4 @@
-"""Problems by their accuracy: histograms as in Yue et al., Figure 4, and what is reached."""
+"""Problems by their accuracy: histograms as in Yue et al. 2025, Figures 5 and 13, and what is reached."""
 
 from collections.abc import Sequence
 

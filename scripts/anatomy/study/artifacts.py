@@ -75,7 +75,7 @@ class Figure(Artifact):
     """A figure."""
 
     draws: Module | None = None
-    """The script `scripts/figure_<draws>.py` that draws it; left out: the one of its name."""
+    """The module of `scripts/anatomy/figures/` that draws it; left out: the one of its name."""
     overlay: Overlay | None = None
 
 

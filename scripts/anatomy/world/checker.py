@@ -1,4 +1,4 @@
-"""Derivations of the world checked line by line, strictly or by their answer alone."""
+"""Derivations of the world, checked line by line; or leniently, by an answer that stands anywhere."""
 
 from dataclasses import dataclass
 
