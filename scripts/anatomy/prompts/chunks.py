@@ -1,4 +1,4 @@
-"""Solutions cut into the four chunks that scaffolds give (Wang et al. 2025, stage 2; rules in `templates`)."""
+"""Solutions cut into the four chunks that scaffolds give (Wang et al. 2025, stage 2; rules: `templates`)."""
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
