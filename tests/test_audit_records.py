@@ -2,6 +2,7 @@
 
 import getpass
 import hashlib
+import importlib
 import importlib.metadata
 import json
 import os
@@ -161,6 +162,7 @@ def test_a_record_tells_what_a_job_depended_on(job: SimpleNamespace) -> None:
 
 def test_versions_are_those_of_the_packages_that_the_code_imports(job: SimpleNamespace) -> None:
     Path("scripts/some.py").write_text("import pandas as pd\ndef late():\n    from hypothesis.x import y\n")
+    importlib.import_module("anatomy.storage.parquet")  # which a job has loaded
     packages = record(job).result["environment"]["packages"]
     for name in ("pandas", "hypothesis", "pyarrow"):  # the last one by the library
         assert packages[name] == importlib.metadata.version(name)
