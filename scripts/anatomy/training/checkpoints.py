@@ -283,7 +283,8 @@ def log_rows(
             "seed": seed,
             "step": int(row["step"]),
             **{ours: row.get(theirs) for ours, theirs in names.items()},
-            **({"reward": (row["reward"] + 1) / 2} if signed else {}),
+            # Steps that draw no rollouts of their own have none.
+            **({"reward": (row["reward"] + 1) / 2} if signed and "reward" in row else {}),
             "generated": int(row.get("generated", 0)),
             "tokens": int(row.get("num_tokens", 0)),
         }
