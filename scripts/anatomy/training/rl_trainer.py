@@ -78,9 +78,9 @@ class _Reinforcer(GRPOTrainer):  # type: ignore[misc]
         """
         updates = self.rollouts.config.updates
         for step in np.array_split(np.arange(len(passes)), updates):
-            tokens = sum(_taking_part(passes[one]).sum() for one in step)
+            tokens = self.accelerator.reduce(sum(_taking_part(passes[one]).sum() for one in step))
             for one in step:
-                passes[one]["num_items_in_batch"] = self.accelerator.reduce(tokens) * updates
+                passes[one]["num_items_in_batch"] = tokens * updates
 
     def _dealt(self, batch: Mapping[str, Any], order: Tensor) -> dict[str, Any]:
         """Deal all processes' rows anew, in an order of which each pass over all processes takes the next."""
@@ -105,9 +105,8 @@ class _Reinforcer(GRPOTrainer):  # type: ignore[misc]
         output: dict[str, Any] = super()._generate_and_score_completions(inputs)
         whole = output["completion_mask"]
         # TRL's name for what is masked in the loss alone, besides padding.
-        output["tool_mask"] = (
-            self._own(torch.from_numpy(self.rollouts.used), 1).to(whole)[:, None].expand_as(whole)
-        )
+        used = self._own(torch.from_numpy(self.rollouts.used), 1).to(whole)
+        output["tool_mask"] = used[:, None].expand_as(whole)
         mask = _taking_part(output)
         found = self._advantages({**output, "completion_mask": mask}, checkpoints.rows_of_everyone(mask))
         output["advantages"] = self._own(found, whole.shape[1])
