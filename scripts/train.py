@@ -51,7 +51,8 @@ def main(job: Any, report: Any) -> None:
         job.threads,
         report,
     )
-    parquet.write(job.output.log, "training", checkpoints.log_rows(p.run, p.seed, log))
+    rows = checkpoints.log_rows(p.run, p.seed, log, signed=p.reward == "signed")
+    parquet.write(job.output.log, "training", rows)
 
 
 if __name__ == "__main__":

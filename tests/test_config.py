@@ -650,7 +650,7 @@ def test_a_temperature_that_cannot_be(
         ({"algorithm": "ppo"}, {}, ["(`value`) belongs to algorithm ppo"]),
         (
             {"algorithm": "rloo"},
-            {"value": {"learning_rate": 1e-3, "gamma": 1, "lam": 1}},
+            {"value": {"learning_rate": 1e-3, "gamma": 1, "lam": 1, "clip": 0.5}},
             ["(`value`) belongs to algorithm ppo"],
         ),
         ({"steps": "0"}, {}, ["steps 0; allowed: 1 or more"]),

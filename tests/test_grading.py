@@ -293,6 +293,7 @@ def test_rewards(
     tags = TAGS if kind == "math" else None
     assert reward(kind, problem, completion, truncated) == outcome
     assert reward(kind, problem, completion, truncated, "outcome", tags) == outcome
+    assert reward(kind, problem, completion, truncated, "signed", tags) == 2 * outcome - 1
     assert reward(kind, problem, completion, truncated, "hierarchical", tags) == hierarchical
 
 

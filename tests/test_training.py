@@ -81,6 +81,9 @@ def test_log_rows_have_the_tables_columns() -> None:
     assert made["length"] == 20.0 and made["kl"] is None and made["tokens"] == 99
     assert set(made) == set(schemas.SCHEMAS["training"].names)
     json.dumps(made)
+    log = [{**row, "reward": -0.5}, {"step": 4, "loss": 0.5}]  # the second draws no rollouts
+    first, second = checkpoints.log_rows("dapo", 1, log, signed=True)
+    assert (first["reward"], second["reward"]) == (0.25, None)  # a quarter is right
 
 
 @pytest.mark.slow

@@ -31,6 +31,7 @@ from trainings import (
 )
 
 from anatomy.models import store
+from anatomy.training.rl_rollouts import KL
 
 pytestmark = [pytest.mark.slow, pytest.mark.needs("vllm")]
 
@@ -113,7 +114,7 @@ def test_rollouts_are_those_of_the_weights_as_they_are(trained: Trained) -> None
         differences = [row["sampling/sampling_logp_difference/mean"] for row in log[::2]]
         assert len(differences) == (3 if name == "grpo" else 1) and 0 < max(differences) < 0.03, name
     log = trained.logs["grpo"]
-    assert log[0]["kl"] < 0.01 < log[2]["kl"]
+    assert log[0][KL] < 0.01 < log[2][KL]
     words = drawn(trained, "grpo")
     assert len(words) == 3 * 32 and all(len(one) <= 6 for one in words)
     assert len({tuple(one) for one in words}) > 48  # every completion has a seed of its own
@@ -125,7 +126,7 @@ def test_algorithms_see_nothing_of_who_draws(trained: Trained, start: Path) -> N
     assert trained.logs["dapo"][0]["zero_signal"] > 0 and len(drawn(trained, "dapo")) > 32
     for name, folder in trained.folders.items():
         log = trained.logs[name]
-        assert log[-1]["generated"] >= len(rollouts(folder)) and log[0]["kl"] < 0.01
+        assert log[-1]["generated"] >= len(rollouts(folder)) and log[0][KL] < 0.01
         assert distance(weights(folder, len(log)), load_file(start / "model.safetensors")) > 3e-3
 
 

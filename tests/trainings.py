@@ -23,6 +23,7 @@ from anatomy.world import problems
 ROOT = Path(__file__).resolve().parents[1]
 WANTED = problems.VOCABULARY[:16]
 PROBLEMS = [{"prompt": " ".join(["1 +"] * (a * b % 5)) + f" {a} + {b}"} for a in range(4) for b in range(4)]
+VALUE = {"learning_rate": 1e-3, "gamma": 1.0, "lam": 0.95, "clip": 0.5}
 WAIT = 600.0
 """Seconds after which a test gives up waiting for another process, however busy the machine is."""
 Report = Callable[[str], None]
@@ -45,7 +46,7 @@ def config(algorithm: str, scale: Mapping[str, Any] | None = None, **changes: An
     settings: dict[str, Any] = {
         "algorithm": algorithm, "steps": 4, "prompts": 8, "rollouts": 4, "updates": 2,
         "learning_rate": 3e-3, "temperature": 1.0, "max_new_tokens": 6, "checkpoint_every": 2, "kl_every": 1,
-        "value": {"learning_rate": 1e-3, "gamma": 1.0, "lam": 0.95} if algorithm == "ppo" else None,
+        "value": VALUE if algorithm == "ppo" else None,
         "options": {"loss_type": "dr_grpo" if algorithm == "dr-grpo" else "dapo", "bf16": False},
         "scale": {"dtype": "float32", **scale} if scale else None,
     }  # fmt: skip

@@ -10,9 +10,6 @@ from anatomy.algorithms.registry import Algorithm, Batch
 if TYPE_CHECKING:
     from torch import Tensor
 
-EPSILON = 1e-4
-"""Added to standard deviations (TRL's value; verl's is 1e-6). Rewards are 0 or 1, so it hardly matters."""
-
 
 class Grpo(Algorithm):
     """(R - mean of the group) / standard deviation of the group, unbiased; 0 where all rewards are equal."""
@@ -20,4 +17,7 @@ class Grpo(Algorithm):
     def advantages(self, batch: Batch) -> "Tensor":
         rewards = batch.rewards
         centred = rewards - rewards.mean(dim=1, keepdim=True)
-        return centred / (rewards.std(dim=1, keepdim=True) + EPSILON)
+        level = rewards.amin(dim=1, keepdim=True) == rewards.amax(dim=1, keepdim=True)
+        # Told apart, and not by a small number under the fraction: the mean of equal rewards may be off by
+        # rounding, and divided by a deviation as small that would count.
+        return (centred / rewards.std(dim=1, keepdim=True)).masked_fill(level, 0.0)

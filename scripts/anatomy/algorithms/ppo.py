@@ -1,5 +1,7 @@
 """PPO: a learned value model, and generalised advantage estimation from its values.
 
+Lambda and the value model's clip range are settings of its preset (``value``).
+
 Source: generalised advantage estimation (arXiv 1506.02438), eq. 16; whitened as in verl.
 """
 

@@ -48,7 +48,8 @@ class Batch:
     rewards: "Tensor"
     """(P, G)."""
     mask: "Tensor"
-    """(B, T): 1 for the response's tokens, which come first in a row, and 0 behind them."""
+    """(B, T): 1 for the response's tokens, which come first in a row, and 0 behind them; 0 throughout for
+    rollouts that take no part."""
     greedy: "Tensor | None" = None
     """(P,): rewards of the prompts' greedy responses, where the algorithm asks for them."""
     value_model: ValueModel | None = None
@@ -66,8 +67,14 @@ class Algorithm:
         "lr_scheduler_type": "constant",
         "beta": 0.0,
         "loss_type": "dapo",
+        "use_bias_correction_kl": False,
+        "max_grad_norm": 1.0,
     }
-    """Fields of TRL's GRPOConfig, where the preset's ``options`` do not say otherwise."""
+    """Fields of TRL's GRPOConfig, where the preset's ``options`` do not say otherwise.
+
+    The KL term of the loss is k3 as it stands (DeepSeekMath, eq. 4), where TRL's default multiplies it by the
+    ratio of the policies.
+    """
 
     def advantages(self, batch: Batch) -> "Tensor":
         """Return what the policy's loss multiplies a token's ratio with.
@@ -113,7 +120,7 @@ def value_learners() -> list[str]:
 
 
 def whiten(values: "Tensor", mask: "Tensor") -> "Tensor":
-    """Shift and scale to mean 0 and variance 1 over the mask's tokens; 0 elsewhere.
+    """Shift and scale to mean 0 and unbiased variance 1 over the mask's tokens; 0 elsewhere. As in verl.
 
     Args:
         values: (B, T).
@@ -123,6 +130,6 @@ def whiten(values: "Tensor", mask: "Tensor") -> "Tensor":
         (B, T).
     """
     count = mask.sum()
-    mean = (values * mask).sum() / count
-    variance = ((values - mean) ** 2 * mask).sum() / count
+    mean = (values * mask).sum() / count.clamp(min=1)
+    variance = ((values - mean) ** 2 * mask).sum() / (count - 1).clamp(min=1)
     return (values - mean) * (variance + 1e-8).rsqrt() * mask

@@ -52,8 +52,9 @@ def rewards(
 ) -> list[float]:
     """Return the reward of each completion for RL training. Raises as ``grade`` does.
 
-    ``outcome``: 1 for a right answer and 0 for any other. ``hierarchical``: 2 for a right answer in the right
-    format, 1 for a right answer in a wrong one, -1 for any other (Wang et al. 2025, section 5).
+    ``outcome``: 1 for a right answer and 0 for any other. ``signed``: 1 and -1 (DAPO, eq. 7).
+    ``hierarchical``: 2 for a right answer in the right format, 1 for a right answer in a wrong one, -1 for
+    any other (Wang et al. 2025, section 5).
     ``openings``: what the template opens each response with, before its prefix.
     """
     if scheme not in get_args(Scheme):
@@ -63,6 +64,8 @@ def rewards(
     for item, verdict, opening in zip(items, graded, openings or itertools.repeat(""), strict=False):
         if scheme == "outcome":
             found.append(float(verdict.right))
+        elif scheme == "signed":
+            found.append(1.0 if verdict.right else -1.0)
         elif not verdict.right:
             found.append(-1.0)
         else:

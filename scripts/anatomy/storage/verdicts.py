@@ -14,7 +14,7 @@ Name = Literal[
 ]  # fmt: skip
 Grader = Literal["math", "world", "program"]
 """Who gives the verdict: see ``anatomy.grading.graders``."""
-Scheme = Literal["outcome", "hierarchical"]
+Scheme = Literal["outcome", "signed", "hierarchical"]
 """How a verdict becomes a reward: 1 or 0; or 2, 1 or -1, by answer and format."""
 NAMES: tuple[str, ...] = get_args(Name)
 RIGHT = ("right", "passed")

@@ -214,7 +214,9 @@ class Value(Section):
     gamma: Share
     """Discount of a token's return."""
     lam: Share
-    """Lambda of generalised advantage estimation."""
+    """Lambda of generalised advantage estimation; 1: the whole return, less the value."""
+    clip: Positive
+    """How far a value may move from that of the rollouts before its loss no longer pulls it further."""
 
 
 class ReinforcementPreset(Section):
@@ -237,11 +239,12 @@ class ReinforcementPreset(Section):
     """Of a rollout, for planning alone."""
     scale: Sharing | None = None
     reward: Scheme = "outcome"
-    """`outcome`: 1 or 0; `hierarchical`: 2, 1 or -1, by answer and format."""
+    """`outcome`: 1 or 0; `signed`: 1 or -1; `hierarchical`: 2, 1 or -1, by answer and format."""
     refills: Natural = 0
-    """How often groups without a signal are drawn anew."""
+    """How often groups without a signal (all right or all wrong) are drawn anew; those that still have none
+    take no part in the update. 0: all take part."""
     overlong: Natural = 0
-    """Tokens before the limit over which a penalty grows to 1; 0: no penalty."""
+    """Tokens before the limit over which a penalty, taken from the reward, grows to 1; 0: no penalty."""
     value: Value | None = None
     """Of algorithm `ppo`, which needs it, alone."""
     options: dict[str, Any] = Field(default_factory=dict)

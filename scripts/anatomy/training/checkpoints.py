@@ -256,14 +256,23 @@ def publish(work: Path, output: Path, kept: Sequence[str]) -> None:
     wait()
 
 
-def log_rows(run: str, seed: int, log: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Turn a trainer's log into rows of the table 'training'."""
+def log_rows(
+    run: str, seed: int, log: Sequence[Mapping[str, Any]], signed: bool = False
+) -> list[dict[str, Any]]:
+    """Turn a trainer's log into rows of the table 'training'.
+
+    Args:
+        run: The run's name.
+        seed: The training seed.
+        log: A row a step.
+        signed: Whether rewards were 1 and -1: they are told as of 1 and 0, to compare with other runs'.
+    """
     names = {
         "loss": "loss",
         "reward": "reward",
         "length": "completions/mean_length",
         "entropy": "entropy",
-        "kl": "kl",
+        "kl": "kl_to_start",
         "zero_signal": "zero_signal",
         "clipped": "clip_ratio/region_mean",
         "value_loss": "value_loss",
@@ -274,6 +283,8 @@ def log_rows(run: str, seed: int, log: Sequence[Mapping[str, Any]]) -> list[dict
             "seed": seed,
             "step": int(row["step"]),
             **{ours: row.get(theirs) for ours, theirs in names.items()},
+            # Steps that draw no rollouts of their own have none.
+            **({"reward": (row["reward"] + 1) / 2} if signed and "reward" in row else {}),
             "generated": int(row.get("generated", 0)),
             "tokens": int(row.get("num_tokens", 0)),
         }

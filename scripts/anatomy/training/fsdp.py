@@ -18,7 +18,7 @@ from anatomy.errors import AnatomyError
 from anatomy.models import store
 from anatomy.training import checkpoints
 from anatomy.training.launcher import Scale
-from anatomy.training.value_model import Critic
+from anatomy.training.value_model import Critic, Rows, value_loss
 
 
 def begin(scale: Scale | None) -> None:
@@ -109,7 +109,7 @@ class SharedCritic(Critic):
         passes = zip(*(torch.split(tensor, rows) for tensor in tensors), strict=True)
         return torch.cat([super(SharedCritic, self).values(*part).float() for part in passes])
 
-    def fit(self, batch: tuple[Tensor, Tensor, Tensor, Tensor], returns: Tensor, parts: int) -> float:
+    def fit(self, batch: Rows, old: Tensor, returns: Tensor, clip: float, parts: int) -> float:
         world = torch.distributed.get_world_size()
         losses = []
         for rows in torch.arange(len(returns), device=returns.device).chunk(parts):
@@ -119,10 +119,11 @@ class SharedCritic(Critic):
             loss = torch.zeros((), device=returns.device)
             for few in torch.split(rows, self.rows or len(rows)):
                 piece = [tensor[few] for tensor in batch]
-                # Gradients are averaged over processes, errors over all processes' tokens.
-                error = ((self.values(*piece) - returns[few]) ** 2 * piece[3]).sum() * world / count
-                error.backward()  # type: ignore[no-untyped-call]
-                loss += error.detach()
+                # Gradients are averaged over processes, losses over all processes' tokens.
+                losses_of = value_loss(self.values(*piece), old[few], returns[few], clip)
+                part = (losses_of * piece[3]).sum() * world / count.clamp(min=1)
+                part.backward()  # type: ignore[no-untyped-call]
+                loss += part.detach()
             torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
             self.optimizer.step()
             torch.distributed.all_reduce(loss)

@@ -17,6 +17,8 @@ class Value:
     """Discount of a token's return."""
     lam: float
     """Lambda of generalised advantage estimation."""
+    clip: float
+    """How far a value may move from that of the rollouts before its loss no longer pulls it further."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +47,8 @@ class Reinforcement:
     kl_every: int
     """The KL to the start model is estimated every so many steps; 0 for never."""
     refills: int = 0
-    """How often groups without a signal are drawn anew."""
+    """How often groups without a signal are drawn anew; where it is above 0, those that still have none take
+    no part in the update."""
     overlong: int = 0
     """Tokens before the limit over which the penalty grows to 1; 0 for none."""
     value: Value | None = None

@@ -23,7 +23,10 @@ from anatomy.training.rl_config import Reinforcement
 Rollout = tuple[Mapping[str, Any], str, bool]
 """A problem, a completion, and whether it was cut off."""
 Reward = Callable[[Sequence[Rollout]], Sequence[float]]
-"""Rewards of rollouts, which are judged together: 1 for a right answer, else 0."""
+"""Rewards of rollouts, which are judged together, on any scale."""
+KL = "kl_to_start"
+"""The name of ``kl`` in logs, where TRL has a ``kl`` of its own: of the policy after some updates, on tokens
+that it did not draw."""
 
 
 @dataclass(frozen=True)
@@ -121,6 +124,8 @@ class Rollouts:
         self.rewards = np.zeros((0, 0), np.float32)
         self.greedy = np.zeros(0, np.float32)
         """Of all processes' rollouts, (P, G), and greedy responses, (P,)."""
+        self.used = np.zeros(0, np.bool_)
+        """(P x G,): whether a rollout takes part in the update."""
         self.logprobs = np.zeros((0, 0), np.float32)
         """(B, T) of this process's rollouts' tokens under the policy that drew them."""
 
@@ -141,6 +146,8 @@ class Rollouts:
             if self.greedily:
                 self.greedy = self._draw(trainer, chosen, step, 0, greedy=True).correct[:, 0]
         self.rewards = groups.correct.copy()
+        # DAPO, eq. 8 and 11: a group is one of neither all right nor all wrong rollouts.
+        self.used = np.repeat(~groups.dull | (not config.refills), config.rollouts)
         if config.overlong:
             self.rewards += overlong(groups.lengths, config.max_new_tokens, config.overlong)
         share = len(chosen) // config.world
@@ -152,7 +159,7 @@ class Rollouts:
         prompt_ids = [self.ids[problem] for problem in own.problems for _ in range(config.rollouts)]
         completion_ids = [row[:length].tolist() for row, length in zip(tokens, lengths, strict=True)]
         if config.kl_every and step % config.kl_every == 0:
-            trainer._log_metric("kl", self._kl(trainer, prompt_ids, completion_ids, logprobs))
+            trainer._log_metric(KL, self._kl(trainer, prompt_ids, completion_ids, logprobs))
         return {
             "prompt_ids": prompt_ids,
             "completion_ids": completion_ids,
@@ -212,10 +219,17 @@ class Rollouts:
         completion_ids: Sequence[Sequence[int]],
         logprobs: NDArray[np.float32],
     ) -> float:
-        """Estimate the KL to the start model from all processes' rollouts; see ``kl``."""
+        """Estimate the KL to the start model from all processes' rollouts; see ``kl``.
+
+        It is that of the distributions that rollouts are drawn from, at their temperature.
+        """
+        told = not self.decoder.tells or self.config.temperature == 1
         if self.config.scale is None:
             assert self.reference is not None
-            return kl(self.reference, prompt_ids, completion_ids, logprobs, self.pad)
+            rest = (self.pad, self.config.temperature)
+            if not told:
+                logprobs = token_logprobs(trainer.model, prompt_ids, completion_ids, *rest)
+            return kl(self.reference, prompt_ids, completion_ids, logprobs, *rest)
         count = max(map(len, completion_ids))
         rows = [[*p, *c] for p, c in zip(prompt_ids, completion_ids, strict=True)]
         # Completions end together: they are padded behind, and what they are padded to begins with prompts.
@@ -226,15 +240,17 @@ class Rollouts:
             at = slice(longest - len(given), longest - len(given) + len(sequence))
             ids[row, at], seen[row, at] = torch.tensor(sequence), 1
         device = trainer.accelerator.device
-        with torch.no_grad():
-            theirs, _, _ = trainer._get_per_token_logps_and_entropies(
-                self.reference or trainer.ref_model,
-                ids.to(device),
-                seen.to(device),
-                count,
-                batch_size=self.config.batch,
-            )
-        ratio = theirs - torch.from_numpy(logprobs[:, :count]).to(device)
+
+        def scores(model: Any) -> torch.Tensor:
+            found: torch.Tensor
+            with torch.no_grad():
+                found, _, _ = trainer._get_per_token_logps_and_entropies(
+                    model, ids.to(device), seen.to(device), count, batch_size=self.config.batch
+                )
+            return found
+
+        drawn = torch.from_numpy(logprobs[:, :count]).to(device) if told else scores(trainer.model)
+        ratio = scores(self.reference or trainer.ref_model) - drawn
         mask = seen[:, -count:].to(device)
         total = torch.where(mask.bool(), ratio.exp() - ratio - 1, 0.0).sum(dtype=torch.float64)
         sums = checkpoints.rows_of_everyone(torch.stack([total, mask.sum().to(total.dtype)])[None]).sum(dim=0)
@@ -257,13 +273,13 @@ def overlong(lengths: NDArray[np.int64], limit: int, buffer: int) -> NDArray[np.
     return penalty
 
 
-@torch.inference_mode()
 def kl(
     reference: PreTrainedModel,
     prompt_ids: Sequence[Sequence[int]],
     completion_ids: Sequence[Sequence[int]],
     logprobs: NDArray[np.float32],
     pad: int,
+    temperature: float = 1.0,
 ) -> float:
     """Estimate KL(policy || reference) from rollouts of the policy.
 
@@ -276,22 +292,39 @@ def kl(
         completion_ids: Tokens of a completion of each.
         logprobs: (B, T), of the completions' tokens under the policy that drew them.
         pad: The padding token.
+        temperature: At which they were drawn, and for which ``logprobs`` hold.
 
     Returns:
         Nats a token; not a number where that is infinite.
     """
+    theirs = token_logprobs(reference, prompt_ids, completion_ids, pad, temperature)
     total = count = 0.0
+    for row, tokens in enumerate(completion_ids):
+        log_ratio = theirs[row, : len(tokens)] - logprobs[row, : len(tokens)]
+        total += float(np.sum(np.exp(log_ratio) - log_ratio - 1))
+        count += len(tokens)
+    return total / max(count, 1.0) if math.isfinite(total) else float("nan")
+
+
+@torch.inference_mode()
+def token_logprobs(
+    model: PreTrainedModel,
+    prompt_ids: Sequence[Sequence[int]],
+    completion_ids: Sequence[Sequence[int]],
+    pad: int,
+    temperature: float,
+) -> NDArray[np.float32]:
+    """Return (B, T), the log-probabilities of completions' tokens, 0 behind them; see ``kl``."""
     rows = [[*p, *c] for p, c in zip(prompt_ids, completion_ids, strict=True)]
     longest = max(map(len, rows))
     ids = torch.full((len(rows), longest), pad)
     for row, sequence in enumerate(rows):
         ids[row, : len(sequence)] = torch.tensor(sequence)
     # Right-padded and causal: no token sees the padding behind it, so no mask is needed.
-    scores = reference(input_ids=ids.to(reference.device)).logits.float().log_softmax(dim=-1).cpu()
+    logits = model(input_ids=ids.to(model.device)).logits.float() / temperature
+    scores = logits.log_softmax(dim=-1).cpu()
+    found = np.zeros((len(rows), max(map(len, completion_ids))), np.float32)
     for row, (given, sequence) in enumerate(zip(prompt_ids, rows, strict=True)):
         at = torch.arange(len(given), len(sequence))
-        theirs = scores[row, at - 1, ids[row, at]].numpy()
-        log_ratio = theirs - logprobs[row, : len(at)]
-        total += float(np.sum(np.exp(log_ratio) - log_ratio - 1))
-        count += len(at)
-    return total / max(count, 1.0) if math.isfinite(total) else float("nan")
+        found[row, : len(at)] = scores[row, at - 1, ids[row, at]].numpy()
+    return found

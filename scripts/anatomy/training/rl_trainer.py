@@ -58,26 +58,36 @@ class _Reinforcer(GRPOTrainer):  # type: ignore[misc]
         self.seconds, self._last_log = 0.0, time.monotonic()
 
     def _prepare_inputs(self, generation_batch: Any) -> dict[str, Any]:
-        """As TRL's, but that the rollouts of all processes are shuffled together.
+        """As TRL's, but that the rollouts of all processes are shuffled together, and tokens counted by step.
 
         Which rollouts share an optimiser step is then the same for any number of processes.
         """
-        if self.accelerator.num_processes == 1:
-            inputs: dict[str, Any] = super()._prepare_inputs(generation_batch)
-            return inputs
         parts = self.args.steps_per_generation
         if self._step % parts == 0 or self._buffered_inputs is None:
             batch = self._generate_and_score_completions(generation_batch)
             order = torch.randperm(self.rollouts.rewards.size, device="cpu")
             self._buffered_inputs = split_tensor_dict(self._dealt(batch, order), parts)
+            self._count_tokens(self._buffered_inputs)
         part: dict[str, Any] = self._buffered_inputs[self._step % parts]
         return part
+
+    def _count_tokens(self, passes: Sequence[dict[str, Any]]) -> None:
+        """Have the loss be the mean over the tokens of an optimiser step's rollouts (DAPO, eq. 8).
+
+        TRL divides by those of all rollouts of a draw, divided by its optimiser steps.
+        """
+        updates = self.rollouts.config.updates
+        for step in np.array_split(np.arange(len(passes)), updates):
+            tokens = self.accelerator.reduce(sum(_taking_part(passes[one]).sum() for one in step))
+            for one in step:
+                passes[one]["num_items_in_batch"] = tokens * updates
 
     def _dealt(self, batch: Mapping[str, Any], order: Tensor) -> dict[str, Any]:
         """Deal all processes' rows anew, in an order of which each pass over all processes takes the next."""
         config = self.rollouts.config
         order = order.to(self.accelerator.device)
-        torch.distributed.broadcast(order, 0)
+        if config.world > 1:
+            torch.distributed.broadcast(order, 0)
         dealt = order.view(-1, config.world, config.batch)[:, self.accelerator.process_index].flatten()
         return {
             name: value if value is None or not value.ndim
@@ -93,8 +103,13 @@ class _Reinforcer(GRPOTrainer):  # type: ignore[misc]
 
     def _generate_and_score_completions(self, inputs: Any) -> dict[str, Any]:
         output: dict[str, Any] = super()._generate_and_score_completions(inputs)
-        found = self._advantages(output, checkpoints.rows_of_everyone(output["completion_mask"]))
-        output["advantages"] = self._own(found, output["completion_mask"].shape[1])
+        whole = output["completion_mask"]
+        # TRL's name for what is masked in the loss alone, besides padding.
+        used = self._own(torch.from_numpy(self.rollouts.used), 1).to(whole)
+        output["tool_mask"] = used[:, None].expand_as(whole)
+        mask = _taking_part(output)
+        found = self._advantages({**output, "completion_mask": mask}, checkpoints.rows_of_everyone(mask))
+        output["advantages"] = self._own(found, whole.shape[1])
         return output
 
     def _get_per_token_logps_and_entropies(
@@ -161,6 +176,12 @@ class _Reinforcer(GRPOTrainer):  # type: ignore[misc]
                 self.critic.restore(state["critic"])
 
 
+def _taking_part(batch: Mapping[str, Any]) -> Tensor:
+    """Return (B, T): 1 for the tokens of responses that take part in the update."""
+    mask: Tensor = batch["completion_mask"] * batch["tool_mask"]
+    return mask
+
+
 class _Valued:
     """The value model on the rollouts in hand: ``anatomy.algorithms.registry.ValueModel``."""
 
@@ -168,23 +189,24 @@ class _Valued:
         config = trainer.rollouts.config
         assert trainer.critic is not None and config.value is not None
         self.trainer, self.critic, self.config, self.mask = trainer, trainer.critic, config, mask
-        self.gamma, self.lam = config.value.gamma, config.value.lam
+        self.gamma, self.lam, self.clip = config.value.gamma, config.value.lam, config.value.clip
         names = ("prompt_ids", "prompt_mask", "completion_ids", "completion_mask")
         self.tensors = {name: batch[name] for name in names}
         """This process's rollouts."""
 
     def values(self) -> Tensor:
         with torch.no_grad():
-            return checkpoints.rows_of_everyone(self.critic.values(*self.tensors.values()))
+            self.old = checkpoints.rows_of_everyone(self.critic.values(*self.tensors.values()))
+        return self.old
 
     def fit(self, returns: Tensor) -> None:
-        trainer, dealt = self.trainer, {**self.tensors, "returns": returns}
+        trainer, dealt = self.trainer, {**self.tensors, "old": self.old, "returns": returns}
         if self.config.world > 1:
             # An optimiser step of the value model takes the same rollouts in any number of processes.
-            dealt["returns"] = trainer._own(returns, self.mask.shape[1])
+            dealt |= {name: trainer._own(dealt[name], self.mask.shape[1]) for name in ("old", "returns")}
             dealt = trainer._dealt(dealt, torch.arange(len(returns)))
-        *tensors, targets = dealt.values()
-        loss = self.critic.fit(tuple(tensors), targets, self.config.updates)
+        *tensors, old, targets = dealt.values()
+        loss = self.critic.fit(tuple(tensors), old, targets, self.clip, self.config.updates)
         trainer._metrics["train"]["value_loss"].append(loss)
 
 
@@ -338,7 +360,7 @@ def _reference(start: Path, config: Reinforcement, options: Mapping[str, Any]) -
         return None
     reference, _ = fsdp.load(start, config.scale)
     if config.scale:
-        add_fused_lm_head(reference)
+        add_fused_lm_head(reference, temperature=config.temperature)
         reference = fsdp.shard(reference, config.scale)
     return reference
 

@@ -10,6 +10,9 @@ from transformers.utils import logging
 
 from anatomy.models import store
 
+Rows = tuple[Tensor, Tensor, Tensor, Tensor]
+"""What a value model reads: prompts and their mask, completions and theirs, as ``Critic.values`` has them."""
+
 
 class Critic:
     """A copy of the start model with one number instead of the vocabulary at its end, trained on returns."""
@@ -39,21 +42,30 @@ class Critic:
         values: Tensor = scores[:, prompts.shape[1] - 1 : -1]
         return values
 
-    def fit(self, batch: tuple[Tensor, Tensor, Tensor, Tensor], returns: Tensor, parts: int) -> float:
-        """Take one optimiser step towards the returns (B, T) on each of ``parts`` parts of a batch.
+    def fit(self, batch: Rows, old: Tensor, returns: Tensor, clip: float, parts: int) -> float:
+        """Take one optimiser step towards the returns on each of ``parts`` parts of a batch.
 
-        Returns the mean squared error over response tokens before the steps.
+        Args:
+            batch: What ``values`` takes.
+            old: (B, T), the values before the first of these steps.
+            returns: (B, T).
+            clip: See ``value_loss``.
+            parts: A divisor of B.
+
+        Returns:
+            The loss, a mean over response tokens before each step, then over the steps.
         """
         losses = []
         for rows in torch.arange(len(returns), device=returns.device).chunk(parts):
             piece = [tensor[rows] for tensor in batch]
             mask = piece[3]
-            error = ((self.values(*piece) - returns[rows]) ** 2 * mask).sum() / mask.sum()
+            loss = value_loss(self.values(*piece), old[rows], returns[rows], clip)
+            mean = (loss * mask).sum() / mask.sum().clamp(min=1)
             self.optimizer.zero_grad()
-            error.backward()  # type: ignore[no-untyped-call]
+            mean.backward()  # type: ignore[no-untyped-call]
             torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
             self.optimizer.step()
-            losses.append(float(error.detach()))
+            losses.append(float(mean.detach()))
         return sum(losses) / len(losses)
 
     def state(self) -> dict[str, Any]:
@@ -64,3 +76,22 @@ class Critic:
         """Take up a state that ``state`` returned."""
         self.model.load_state_dict(state["model"])
         self.optimizer.load_state_dict(state["optimizer"])
+
+
+def value_loss(values: Tensor, old: Tensor, returns: Tensor, clip: float) -> Tensor:
+    """Return half the squared error of each value, or of the value kept near the old one if that is larger.
+
+    So a value that has moved further than ``clip`` towards its return is pulled no further.
+    Source: the value clipping of PPO's first implementation, in verl's form (``cliprange_value``).
+
+    Args:
+        values: (B, T).
+        old: (B, T), those of the rollouts, before any step on them.
+        returns: (B, T).
+        clip: In units of the reward.
+
+    Returns:
+        (B, T).
+    """
+    near = old + (values - old).clamp(-clip, clip)
+    return torch.maximum((values - returns) ** 2, (near - returns) ** 2) / 2
