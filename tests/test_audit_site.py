@@ -25,9 +25,10 @@ from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.ui import WebDriverWait
 from tiny import ROOT, STUDY
 
+from anatomy.audit import hashing
 from anatomy.audit.hashing import files_of, tree
 from anatomy.audit.provenance import Trail
-from anatomy.audit.site import site
+from anatomy.audit.site import completions, site
 from anatomy.audit.site import spec as site_spec
 from anatomy.audit.site.layout import _layout
 from anatomy.errors import AnatomyError
@@ -124,7 +125,7 @@ def rewritten(study: Path, table: str, path: str, **changes: Any) -> None:
     place = (study / path).with_suffix(".record.json")
     record = json.loads(place.read_text())
     for output in record["result"]["outputs"]:
-        output["sha256"] = site.hashing.sha256(study / path)
+        output["sha256"] = hashing.sha256(study / path)
     place.write_text(json.dumps(record))
 
 
@@ -631,7 +632,7 @@ def test_many_completions_open_at_once(browser: Browser, here: Path, tmp_path: P
     text = "b = a - a = 2 - 2 = 0 . " * 20
     rows = [[at, "wrong", "1", False, 0, 99, "stop", 0, at, f"{text}{at}"] for at in range(6400)]
     columns = {"question": "", "answers": ["1"], "prompt": "", "shards": ["x.parquet"]}
-    packed = site.site_completions._packed({**columns, "rows": list(map(list, zip(*rows, strict=True)))})
+    packed = completions._packed({**columns, "rows": list(map(list, zip(*rows, strict=True)))})
     page.with_suffix(".js").write_text(f'audit.completions([["many", "plain", "", "{packed}"]]);')
     browser.open(page, "problem=many&sample=6399")
     chosen = browser.find(".completion.chosen")
