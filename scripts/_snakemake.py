@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from anatomy.audit.job_record import Record
-from anatomy.audit.recorder import named, plain, scrubbed
+from anatomy.audit.recorder import named, plain
+from anatomy.audit.scrubbing import scrubbed
 from anatomy.errors import AnatomyError
 
 

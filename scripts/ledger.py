@@ -6,6 +6,7 @@ from typing import Any
 
 from _job import run
 from anatomy.audit import ledger, recorder
+from anatomy.audit.scrubbing import scrubbed
 from anatomy.storage.atomic import atomic
 
 
@@ -13,7 +14,7 @@ def main(job: Any, report: Any) -> None:
     folder = Path(job.output[0]).parent
     workflow = recorder.kept(str(folder), map(Path, job.params.workflow))
     p = job.params
-    settings = recorder.scrubbed(
+    settings = scrubbed(
         {"config": dict(p.config), "configfiles": p.configfiles, "overrides": dict(p.overrides)}
     )
     made = ledger.make(p.study, job.input, settings, workflow)

@@ -19,7 +19,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tiny import STUDY, copy_repository, snakemake
 
-from anatomy.audit import hashing, job_record, ledger, source_diff
+from anatomy.audit import hashing, job_record, ledger, scrubbing, source_diff
 from anatomy.audit import recorder as audit_recorder
 from anatomy.errors import AnatomyError
 
@@ -113,7 +113,7 @@ class Files(list[str]):
 @pytest.fixture
 def job(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
     monkeypatch.chdir(tmp_path)
-    audit_recorder._places.cache_clear()
+    scrubbing._places.cache_clear()
     for name in ("scripts/some.py", "config/raw.yaml"):
         Path(name).parent.mkdir(exist_ok=True)
         Path(name).write_text(name)
@@ -175,8 +175,8 @@ def test_versions_are_those_of_the_packages_that_the_code_imports(job: SimpleNam
 def test_versions_do_not_depend_on_what_a_process_has_loaded(tmp_path: Path) -> None:
     (tmp_path / "code.py").write_text("import yaml\n")
     asking = (
-        "from pathlib import Path; from anatomy.audit import recorder as r;"
-        "print(r.packages([Path('code.py')]))"
+        "from pathlib import Path; from anatomy.audit import environment as e;"
+        "print(e.packages([Path('code.py')]))"
     )
     said = [
         subprocess.run(
@@ -257,8 +257,8 @@ def test_nothing_personal_is_recorded(job: SimpleNamespace, monkeypatch: pytest.
     monkeypatch.setenv("WANDB_API_KEY", "another-secret-value")
     monkeypatch.setattr(getpass, "getuser", lambda: "alice")
     monkeypatch.setattr(socket, "gethostname", lambda: "Alices-laptop.local")
-    audit_recorder._secrets.cache_clear()
-    audit_recorder._places.cache_clear()
+    scrubbing._secrets.cache_clear()
+    scrubbing._places.cache_clear()
     try:
         job.params = {
             "folder": "/home/alice/data/x",
@@ -272,8 +272,8 @@ def test_nothing_personal_is_recorded(job: SimpleNamespace, monkeypatch: pytest.
         }
         found = record(job)
     finally:
-        audit_recorder._secrets.cache_clear()
-        audit_recorder._places.cache_clear()
+        scrubbing._secrets.cache_clear()
+        scrubbing._places.cache_clear()
     text = found.path.read_text()
     for secret in (
         "some-secret",
@@ -294,9 +294,9 @@ def test_nothing_personal_is_recorded(job: SimpleNamespace, monkeypatch: pytest.
 def test_a_scrubbed_path_is_found_again(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", "/home/bob")
     monkeypatch.setenv("USER", "bob")
-    assert audit_recorder.unscrubbed("~/data") == Path("/home/bob/data")
-    assert audit_recorder.unscrubbed("/scratch/$USER/x") == Path("/scratch/bob/x")
-    assert audit_recorder.unscrubbed("results/x.csv") == Path("results/x.csv")
+    assert scrubbing.unscrubbed("~/data") == Path("/home/bob/data")
+    assert scrubbing.unscrubbed("/scratch/$USER/x") == Path("/scratch/bob/x")
+    assert scrubbing.unscrubbed("results/x.csv") == Path("results/x.csv")
 
 
 # In the workflow -------------------------------------------------------------------------------------

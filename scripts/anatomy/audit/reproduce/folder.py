@@ -12,6 +12,7 @@ from anatomy.audit import hashing, job_record, recorder
 from anatomy.audit.job_record import File, Record
 from anatomy.audit.provenance import Trail
 from anatomy.audit.reproduce.plan import Plan
+from anatomy.audit.scrubbing import unscrubbed
 from anatomy.audit.words import counted
 from anatomy.errors import AnatomyError
 
@@ -129,7 +130,7 @@ class Laid:
             if (self.store / file.sha256).is_file():
                 copied(self.kept(file.sha256, file.path), self.work / place)
             else:
-                self._lay(file, self.folder / recorder.unscrubbed(file.path), place)
+                self._lay(file, self.folder / unscrubbed(file.path), place)
         for path, (file, _) in plan.given.items():
             self._lay(file, self.folder / path, path)
             copied(self.folder / job_record.path_of(path), self.work / job_record.path_of(path))

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from anatomy.audit import hashing, job_record, recorder, source_diff
 from anatomy.audit.job_record import File, Record
 from anatomy.audit.provenance import Affected
+from anatomy.audit.scrubbing import unscrubbed
 from anatomy.audit.verify.comparison import Comparison
 from anatomy.audit.verify.numbers import changed_numbers, changed_rows
 
@@ -55,7 +56,7 @@ def _check_input(comparison: Comparison, file: File, reader: Record) -> None:
             detail = f"it is not the record that '{reader.name}' followed: the chain is broken here"
             comparison.find("record altered", path, detail, comparison.affected([file.path]))
         return
-    place = recorder.unscrubbed(file.path)
+    place = unscrubbed(file.path)
     now = comparison.look(str(place))
     key = f"input {file.path}"
     if (now is None or now.sha256 != file.sha256) and key not in comparison.reported:
