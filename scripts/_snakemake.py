@@ -7,7 +7,7 @@ import json
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from anatomy.audit.job_record import Record
 from anatomy.audit.recorder import named, plain
@@ -39,7 +39,7 @@ def load(configfiles: list[Path], overrides: Mapping[str, Any] | None = None, **
     from snakemake.settings import types as settings
     from snakemake.workflow import Workflow
 
-    found = Workflow(
+    workflow = Workflow(
         config_settings=settings.ConfigSettings(config=overrides or {}, configfiles=tuple(configfiles)),
         resource_settings=settings.ResourceSettings(cores=1),
         workflow_settings=settings.WorkflowSettings(),
@@ -49,9 +49,9 @@ def load(configfiles: list[Path], overrides: Mapping[str, Any] | None = None, **
         deployment_settings=settings.DeploymentSettings(),
         storage_provider_settings={},
     )
-    found.include(Path(__file__).resolve().parents[1] / "Snakefile", overwrite_default_target=True)
-    found.global_resources = {}
-    return found
+    workflow.include(Path(__file__).resolve().parents[1] / "Snakefile", overwrite_default_target=True)
+    workflow.global_resources = {}
+    return workflow
 
 
 def resolve(target: str, configfiles: list[Path]) -> Any:
@@ -59,13 +59,13 @@ def resolve(target: str, configfiles: list[Path]) -> Any:
 
     Nothing is run, and no upstream file is made. Raises AnatomyError where no rule makes the target.
     """
-    found = load(configfiles, rerun_triggers=frozenset())
+    workflow = load(configfiles, rerun_triggers=frozenset())
     from snakemake.dag import DAG
     from snakemake.jobs import Job
 
-    for rule in found.rules:
+    for rule in workflow.rules:
         if rule.is_producer(target):
-            return Job(rule, DAG(found, rules=[]), rule.get_wildcards(target))
+            return Job(rule, DAG(workflow, rules=[]), rule.get_wildcards(target))
     raise AnatomyError(f"{target}: no rule makes this file; `snakemake -n` lists what the study consists of")
 
 
@@ -80,7 +80,7 @@ def params(
     from anatomy.workflow import code_digest
 
     try:
-        found = load(configfiles, overrides, rerun_triggers=frozenset())
+        workflow = load(configfiles, overrides, rerun_triggers=frozenset())
     except SystemExit as error:  # what rules/common.smk ends with for a mistake in the settings
         raise AnatomyError(str(error).removeprefix("error: ")) from error
     from snakemake.dag import DAG
@@ -89,7 +89,7 @@ def params(
 
     # The digest of inputs and code is left out of records too, and takes long.
     code_digest.stamp = lambda scripts, inputs: ""
-    dag, rules, result = DAG(found, rules=[]), {rule.name: rule for rule in found.rules}, {}
+    dag, rules, result = DAG(workflow, rules=[]), {rule.name: rule for rule in workflow.rules}, {}
     for record in records:
         rule = rules.get(record.rule)
         try:
@@ -100,6 +100,69 @@ def params(
             of_job.pop("stamp", None)
             result[record.digest] = scrubbed(plain(of_job))
     return result
+
+
+def plannable(targets: Sequence[str], configfiles: list[Path], everything: bool) -> Any:
+    """Return Snakemake's workflow for some targets; its jobs are not resolved yet.
+
+    Args:
+        targets: As for snakemake; none: ``all``.
+        configfiles: The study's configuration; none: that of the Snakefile.
+        everything: Whether finished jobs count as still to run.
+
+    Raises:
+        AnatomyError: There is no such configuration.
+    """
+    from snakemake.settings.types import RerunTrigger
+
+    absent = [str(path) for path in configfiles if not path.is_file()]
+    if absent:
+        raise AnatomyError(f"{', '.join(absent)}: no such file")
+    workflow = load(
+        configfiles,
+        targets=frozenset(targets),
+        forceall=everything,
+        rerun_triggers=frozenset({RerunTrigger.PARAMS, RerunTrigger.INPUT}),
+    )
+    workflow.check()
+    return workflow
+
+
+class Resolved(NamedTuple):
+    """A job that Snakemake resolved."""
+
+    job: Any
+    needs: list[int]
+    """Positions of the jobs that it waits for."""
+    runs: bool
+    """Whether it is still to run."""
+
+
+def jobs(workflow: Any) -> list[Resolved]:
+    """Resolve the jobs of a workflow from ``plannable``; return each after those that it waits for.
+
+    Raises:
+        AnatomyError: Snakemake cannot resolve them.
+    """
+    from snakemake.exceptions import RuleException, WorkflowError
+
+    settings = workflow.dag_settings
+    try:
+        workflow._prepare_dag(settings.forceall, ignore_incomplete=True, lock_warn_only=True, nolock=True)
+        dag = workflow.dag
+        # The environments' files are of no interest here, and looking for them asks every job for its params.
+        dag.update_conda_envs = lambda: None
+        workflow.async_run(dag.init())
+    except (RuleException, WorkflowError) as error:
+        targets = " ".join(settings.targets) or "this study"
+        raise AnatomyError(f"Snakemake cannot plan {targets}: {error}") from error
+    places: dict[Any, int] = {}
+    resolved = []
+    for job in (job for level in dag.toposorted() for job in level if not job.rule.norun):
+        needs = sorted(places[needed] for needed in dag.dependencies[job])
+        places[job] = len(resolved)
+        resolved.append(Resolved(job, needs, dag.needrun(job)))
+    return resolved
 
 
 if __name__ == "__main__":

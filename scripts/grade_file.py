@@ -19,10 +19,7 @@ import argparse
 import contextlib
 import os
 import sys
-from collections.abc import Iterator
 from functools import partial
-from pathlib import Path
-from typing import TextIO
 
 from tqdm import tqdm
 
@@ -31,26 +28,12 @@ from anatomy.grading import answer_files, worker_pool
 from anatomy.storage import atomic
 
 
-@contextlib.contextmanager
-def opened(path: str) -> Iterator[TextIO]:
-    """Open the output: a file takes its name when it is complete."""
-    if path == "-":
-        sys.stdout.reconfigure(encoding="utf-8")  # type: ignore[union-attr]
-        yield sys.stdout
-        sys.stdout.flush()
-    elif Path(path).exists() and not Path(path).is_file():  # a pipe or device
-        with open(path, "w", encoding="utf-8") as file:
-            yield file
-    else:
-        with atomic.atomic(path) as written, written.open("w", encoding="utf-8") as file:
-            yield file
-
-
 def numbers(text: str) -> list[int]:
-    found = [int(part) for part in text.split(",")]
-    if min(found) < 1:
+    """Return the numbers of a list such as ``1,8,64``."""
+    ks = [int(part) for part in text.split(",")]
+    if min(ks) < 1:
         raise ValueError(text)
-    return found
+    return ks
 
 
 def main() -> int:
@@ -77,7 +60,7 @@ def main() -> int:
             # On a terminal only.
             progress = stack.enter_context(tqdm(total=size, unit="B", unit_scale=True, disable=None))
             judge = stack.enter_context(worker_pool.Judge(arguments.workers))
-            output = stack.enter_context(opened(arguments.output))
+            output = stack.enter_context(atomic.text_output(arguments.output))
             complain = partial(progress.write, file=sys.stderr)
             for line in answer_files.graded(
                 source, judge, arguments.tags, summary, complain, progress.update

@@ -25,7 +25,7 @@ from anatomy.rng import generator
 from anatomy.statistics import partial_conjunction, tests_and_intervals
 from anatomy.statistics.partial_conjunction import OPPOSITE, Claim, Evidence
 from anatomy.storage import csv
-from anatomy.study import artifacts, validation
+from anatomy.study import artifacts, yaml_files
 from anatomy.study.checked import checked
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -527,7 +527,7 @@ ALL = [f"C{number}" for number in range(1, 15)] + [f"S{number}" for number in ra
 @pytest.mark.slow
 @pytest.mark.parametrize("name", STUDIES)
 def test_claims_are_valid(name: str) -> None:
-    found = validation.read_claims(ROOT, name)
+    found = yaml_files.read_claims(ROOT, name)
     own = next(iter(found["S4"]["evidence"].values()))
     for key in ("expected", "where", "table"):
         broken = {k: v for k, v in own.items() if k != key}

@@ -11,7 +11,7 @@ import yaml
 
 from anatomy.errors import AnatomyError
 from anatomy.names import AT_TOKENS
-from anatomy.study import rows, validation
+from anatomy.study import rows, validation, yaml_files
 from anatomy.study.study import Study
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -31,7 +31,7 @@ class Project:
     def __init__(self, root: Path):
         self.root = root
         shutil.copytree(ROOT / "config", root / "config")
-        self.settings: Settings = validation.read_yaml(root / WHERE)
+        self.settings: Settings = yaml_files.read_yaml(root / WHERE)
 
     def path(self, sheet: str) -> Path:
         return self.root / str(self.settings["sheets"][sheet])
@@ -57,7 +57,7 @@ class Project:
         self.write(sheet, rows)
 
     def artifacts(self, change: Callable[[Any], None]) -> None:
-        path = self.root / validation.artifact_paths(self.settings)[0]
+        path = self.root / yaml_files.artifact_paths(self.settings)[0]
         content = yaml.safe_load(path.read_text())
         change(content)
         path.write_text(yaml.safe_dump(content))
@@ -229,7 +229,7 @@ def test_a_run_goes_back_to_the_model_that_it_began_from(project: Project) -> No
 
 
 def published(project: Project) -> Project:
-    project.settings = validation.read_yaml(project.root / "config/published.yaml")
+    project.settings = yaml_files.read_yaml(project.root / "config/published.yaml")
     return project
 
 
@@ -353,11 +353,11 @@ def test_a_new_arm_run_and_benchmark_are_a_line_each(project: Project) -> None:
 def test_both_studies_are_right_and_have_the_same_tables_and_figures() -> None:
     """Those of the tiny study may cover fewer arms, benchmarks and texts, and nothing else may differ."""
     studies = [
-        validation.load(validation.read_yaml(ROOT / where), ROOT, where)
+        validation.load(yaml_files.read_yaml(ROOT / where), ROOT, where)
         for where in (WHERE, "tests/tiny/config.yaml")
     ]
     assert [study.name for study in studies] == ["embedded", "tiny"]
-    record = validation.read_yaml(
+    record = yaml_files.read_yaml(
         ROOT / "config/published_numbers.yaml"
     )  # the same in any study, so not in the tiny one
     own = {"arms", "pairs", "benchmarks", "texts", "options", "overlay"}

@@ -13,14 +13,14 @@ from snakemake.cli import parse_config
 from tiny import ROOT, copy_repository
 
 import _snakemake
-from anatomy.study import validation, without_programs
+from anatomy.study import validation, without_programs, yaml_files
 from anatomy.study.study import Study
 
 CONFIGS = ("config/embedded.yaml", "config/published.yaml", "tests/tiny/config.yaml")
 
 
 def load(where: str) -> Study:
-    return validation.load(validation.read_yaml(ROOT / where), ROOT, where)
+    return validation.load(yaml_files.read_yaml(ROOT / where), ROOT, where)
 
 
 def names(value: Any) -> Iterator[str]:

@@ -23,7 +23,7 @@ from anatomy.errors import AnatomyError
 from anatomy.reporting import numbers as reporting_numbers
 from anatomy.reporting.typst import typed_numbers
 from anatomy.storage import csv
-from anatomy.study import validation
+from anatomy.study import validation, yaml_files
 from anatomy.study.study import Study
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -66,7 +66,7 @@ def number(value: float | str, low: float | None = None, high: float | None = No
 
 
 def study(name: str) -> Study:
-    return validation.load(validation.read_yaml(ROOT / STUDIES[name]), ROOT, STUDIES[name])
+    return validation.load(yaml_files.read_yaml(ROOT / STUDIES[name]), ROOT, STUDIES[name])
 
 
 def leading(of: Study) -> Iterator[str]:

@@ -23,7 +23,7 @@ from anatomy.planning import plan, report, sizing, work
 from anatomy.planning.plan import Cost, Estimates, Job, Record
 from anatomy.storage.csv import write_csv
 from anatomy.study import rows as sheet_rows
-from anatomy.study import sheets, validation
+from anatomy.study import sheets, yaml_files
 from anatomy.study.study import Study
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -577,7 +577,7 @@ def test_every_job_of_the_published_study_has_an_estimate(clone: Path) -> None:
     frame = planned(clone, "--configfile", "config/published.yaml")
     assert frame.basis["total", "all"] == "statements" and frame.unknown["total", "all"] == 0
     # A shard takes what it is meant to take, and the start of the engine.
-    longest = validation.read_yaml(clone / "config/published.yaml")["scale"]["shard_hours"]
+    longest = yaml_files.read_yaml(clone / "config/published.yaml")["scale"]["shard_hours"]
     assert frame.longest_hours["rule", "sample"] < longest + 0.2
 
 

@@ -29,7 +29,7 @@ from anatomy.reporting import numbers
 from anatomy.statistics import accuracy_bins, pass_at_k, proportions
 from anatomy.statistics.pass_at_k import Counts
 from anatomy.storage import csv
-from anatomy.study import validation
+from anatomy.study import validation, yaml_files
 
 ROOT = Path(__file__).resolve().parents[1]
 REFERENCE = ROOT / ".." / "shared" / "reference"
@@ -365,8 +365,8 @@ def test_a_name_in_two_files_of_artifacts_is_refused(tmp_path: Path) -> None:
         entry = {"title": "T", "keys": ["k"], "numbers": {}, "published": "none"}
         (tmp_path / f"{name}.yaml").write_text(yaml.safe_dump({"tables": {"same": entry}, "figures": {}}))
     with pytest.raises(AnatomyError, match=r"two\.yaml: tables\.same stands in one\.yaml too"):
-        validation.read_artifacts(tmp_path, ["one.yaml", "two.yaml"])
-    together, origin = validation.read_artifacts(tmp_path, ["two.yaml"])
+        yaml_files.read_artifacts(tmp_path, ["one.yaml", "two.yaml"])
+    together, origin = yaml_files.read_artifacts(tmp_path, ["two.yaml"])
     assert list(together["tables"]) == ["same"] and origin == {("tables", "same"): "two.yaml"}
 
 
@@ -403,7 +403,7 @@ def test_every_overlay_finds_its_numbers(
     study: str, made: Callable[[str], pd.DataFrame], tmp_path: Path
 ) -> None:
     where = ROOT / f"config/{study}.yaml"
-    figures = validation.load(validation.read_yaml(where), ROOT, str(where)).artifacts["figures"]
+    figures = validation.load(yaml_files.read_yaml(where), ROOT, str(where)).artifacts["figures"]
     found = {name: entry["overlay"] for name, entry in figures.items() if "overlay" in entry}
     assert len(found) >= {"embedded": 4, "published": 19}[study]
     for spec in found.values():

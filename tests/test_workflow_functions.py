@@ -10,7 +10,7 @@ from tiny import ROOT
 
 from anatomy.errors import AnatomyError
 from anatomy.paths import LIBRARY
-from anatomy.study import validation, without_programs
+from anatomy.study import validation, without_programs, yaml_files
 from anatomy.study.study import Study
 from anatomy.workflow import files, params, resources, sources
 
@@ -18,7 +18,7 @@ CONFIGS = ("tests/tiny/config.yaml", "config/embedded.yaml", "config/published.y
 
 
 def load(path: str, **changes: Any) -> Study:
-    return validation.load(validation.read_yaml(ROOT / path) | changes, ROOT, path)
+    return validation.load(yaml_files.read_yaml(ROOT / path) | changes, ROOT, path)
 
 
 @pytest.fixture(scope="module")

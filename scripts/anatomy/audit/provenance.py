@@ -218,7 +218,7 @@ class Trail:
             return [name], []
         page = re.fullmatch(r"(.+\.pdf):p(\d+)", name)
         if page:
-            return self._on_page(page[1], int(page[2]))
+            return _on_page(self, page[1], int(page[2]))
         kind, _, rest = name.rpartition(":")
         figure, table = f"{self.figures}/{rest}.svg", f"{self.results}/tables/{rest}.csv"
         for allowed, path in (("figure", figure), ("table", table)):
@@ -232,16 +232,18 @@ class Trail:
         hint = f"; did you mean {', '.join(near)}?" if near else "; `list` shows what there is"
         raise AnatomyError(f"{name}: no number, figure, table or file of the study '{self.study}'{hint}")
 
-    def _on_page(self, pdf: str, page: int) -> tuple[list[str], list[str]]:
-        if pdf != self.paper or not 1 <= page <= self.places["pages"]:
-            raise AnatomyError(
-                f"{pdf}:p{page}: the paper of this study is {self.paper} and has {self.places['pages']} pages"
-            )
-        on = {
-            kind: [name for name, at in self.places[kind].items() if any(p["page"] == page for p in at)]
-            for kind in ("numbers", "figures")
-        }
-        return on["numbers"], [f"{self.figures}/{name}.svg" for name in on["figures"]]
+
+def _on_page(trail: Trail, pdf: str, page: int) -> tuple[list[str], list[str]]:
+    """Return the ids of numbers, and the files of figures, on a page of the paper."""
+    if pdf != trail.paper or not 1 <= page <= trail.places["pages"]:
+        raise AnatomyError(
+            f"{pdf}:p{page}: the paper of this study is {trail.paper} and has {trail.places['pages']} pages"
+        )
+    on = {
+        kind: [name for name, at in trail.places[kind].items() if any(p["page"] == page for p in at)]
+        for kind in ("numbers", "figures")
+    }
+    return on["numbers"], [f"{trail.figures}/{name}.svg" for name in on["figures"]]
 
 
 def select(table: Record, row: Mapping[str, str]) -> list[str]:

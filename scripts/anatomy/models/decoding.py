@@ -244,6 +244,69 @@ def _invert(probabilities: torch.Tensor, uniform: torch.Tensor) -> torch.Tensor:
     return torch.minimum(chosen, last)
 
 
+def _check(
+    model: PreTrainedModel,
+    prompts: Sequence[Sequence[int]],
+    uniforms: NDArray[np.float32],
+    sampling: Sampling,
+) -> None:
+    count, _, steps = uniforms.shape
+    if count != len(prompts) or steps != sampling.max_new_tokens or not all(map(len, prompts)):
+        raise ValueError(f"uniforms {uniforms.shape} do not fit {len(prompts)} non-empty prompts")
+    if "sliding_attention" in (getattr(model.config, "layer_types", None) or []):
+        raise ValueError(
+            "models with sliding-window attention cannot be decoded: their window is not applied"
+        )
+
+
+def _first(marked: torch.Tensor) -> torch.Tensor:
+    """Return the first marked column of each row; the number of columns where none is."""
+    columns = torch.arange(marked.shape[1], device=marked.device)[None, :]
+    return torch.where(marked, columns, marked.shape[1]).min(dim=1).values
+
+
+def _prefilled(
+    model: PreTrainedModel, prompts: Sequence[Sequence[int]], group: int, pad: int
+) -> tuple[_State, torch.Tensor, torch.Tensor]:
+    """Run P prompts through the model once.
+
+    Returns:
+        The caches; of each row the logits of its first token, (P * group, vocabulary), and that token's
+        position, (P * group).
+    """
+    ids, mask = left_pad(prompts, pad, model.device)
+    cache = DynamicCache(config=model.config)
+    logits = model(
+        input_ids=ids,
+        attention_mask=mask,
+        position_ids=(mask.cumsum(dim=1) - 1).clamp(min=0),
+        past_key_values=cache,
+        use_cache=True,
+        logits_to_keep=1,
+    ).logits[:, -1]
+    positions = mask.sum(dim=1).repeat_interleave(group)
+    return _State(cache, mask, group), logits.repeat_interleave(group, dim=0), positions
+
+
+def _narrowed(state: _State, live: torch.Tensor) -> torch.Tensor | None:
+    """Gather the rows that are still needed, where few enough are; return their indices, None where it is not
+    worth it.
+
+    live: (rows,) whether each goes on.
+    """
+    alive = live.view(state.prompts, state.group)
+    needed = alive.sum(dim=1)
+    prompts_left = needed > 0
+    width = int(needed.max())
+    if int(prompts_left.sum()) * width > _KEEP * live.numel():
+        return None
+    # Live rows first (stable), then as many of them as the fullest prompt still needs.
+    order = (~alive[prompts_left]).int().argsort(dim=1, stable=True)[:, :width]
+    picked = prompts_left.nonzero() * state.group + order
+    state.keep(prompts_left.nonzero()[:, 0], picked)
+    return picked.flatten()
+
+
 def decode(
     model: PreTrainedModel,
     prompts: Sequence[Sequence[int]],
@@ -258,13 +321,8 @@ def decode(
     samples, together with the model. T must be ``sampling.max_new_tokens``.
     Raises ValueError where the shapes do not fit, a prompt is empty, or the model has a sliding window.
     """
+    _check(model, prompts, uniforms, sampling)
     count, group, steps = uniforms.shape
-    if count != len(prompts) or steps != sampling.max_new_tokens or not all(map(len, prompts)):
-        raise ValueError(f"uniforms {uniforms.shape} do not fit {len(prompts)} non-empty prompts")
-    if "sliding_attention" in (getattr(model.config, "layer_types", None) or []):
-        raise ValueError(
-            "models with sliding-window attention cannot be decoded: their window is not applied"
-        )
     device = model.device
     rows = count * group
     tokens = torch.full((rows, steps), pad, dtype=torch.long, device=device)
@@ -274,20 +332,7 @@ def decode(
     ends = torch.tensor(list(end_tokens), device=device)
     noise = torch.as_tensor(uniforms.reshape(rows, steps)).to(device).T.contiguous()
     with _attention(model):
-        ids, mask = left_pad(prompts, pad, device)
-        position_ids = (mask.cumsum(dim=1) - 1).clamp(min=0)
-        cache = DynamicCache(config=model.config)
-        logits = model(
-            input_ids=ids,
-            attention_mask=mask,
-            position_ids=position_ids,
-            past_key_values=cache,
-            use_cache=True,
-            logits_to_keep=1,
-        ).logits[:, -1]
-        state = _State(cache, mask, group)
-        logits = logits.repeat_interleave(group, dim=0)
-        position = mask.sum(dim=1).repeat_interleave(group)
+        state, logits, position = _prefilled(model, prompts, group, pad)
         where = torch.arange(rows, device=device)  # row of the batch -> row of the result
         live = torch.ones(rows, dtype=torch.bool, device=device)
         # A mask of four dimensions is passed through as it is; our attention has no use for one.
@@ -303,17 +348,8 @@ def decode(
             live &= ~done
             if step + 1 == steps or not live.any():
                 break
-            alive = live.view(state.prompts, state.group)
-            needed = alive.sum(dim=1)
-            prompts_left = needed > 0
-            width = int(needed.max())
-            if int(prompts_left.sum()) * width <= _KEEP * live.numel():
-                # Live rows first (stable), then as many of them as the fullest prompt still needs.
-                order = (~alive[prompts_left]).int().argsort(dim=1, stable=True)[:, :width]
-                first = prompts_left.nonzero() * state.group
-                picked = first + order
-                state.keep(prompts_left.nonzero()[:, 0], picked)
-                picked = picked.flatten()
+            picked = _narrowed(state, live)
+            if picked is not None:
                 where, live, position = where[picked], live[picked], position[picked]
                 chosen = chosen[picked]
             state.grow()
@@ -326,10 +362,7 @@ def decode(
                 decoding=state,
             ).logits[:, -1]
             state.length += 1
-    filled = tokens.new_tensor(range(steps))[None, :]
-    is_end = torch.isin(tokens, ends)
-    first_end = torch.where(is_end, filled, steps).min(dim=1).values
-    lengths = torch.where(ended, first_end + 1, steps)
+    lengths = torch.where(ended, _first(torch.isin(tokens, ends)) + 1, steps)
     shape = (count, group)
     return Decoded(
         tokens.view(*shape, steps).cpu().numpy(),

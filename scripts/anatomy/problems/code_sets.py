@@ -71,28 +71,33 @@ def rows(
         if problem.name in seen:
             raise AnatomyError(f"{problem.record.where}: '{problem.name}' is the id of an earlier problem")
         seen.add(problem.name)
-        yield {
-            "problem": problem.name,
-            "benchmark": benchmark,
-            "text": problem.text,
-            "answers": [],
-            "solution": problem.solution,
-            "difficulty": problem.difficulty,
-            "domain": problem.domain,
-            "plan": None,
-            "plan_disordered": None,
-            "plan_incomplete": None,
-            "knowledge": None,
-            "knowledge_irrelevant": None,
-            "subproblems": None,
-            "chunks": None,
-            "tests": problem.tests.to_json(),
-        }
+        yield _row(problem, benchmark)
     if not seen:
         which = "" if window is None else f" from {window[0]} to {window[1]}"
         raise AnatomyError(
             f"{origin or benchmark}: there is no problem{which}; correct the file or the window"
         )
+
+
+def _row(problem: Problem, benchmark: str) -> dict[str, Any]:
+    """Return a problem as a row of the table ``problems``."""
+    return {
+        "problem": problem.name,
+        "benchmark": benchmark,
+        "text": problem.text,
+        "answers": [],
+        "solution": problem.solution,
+        "difficulty": problem.difficulty,
+        "domain": problem.domain,
+        "plan": None,
+        "plan_disordered": None,
+        "plan_incomplete": None,
+        "knowledge": None,
+        "knowledge_irrelevant": None,
+        "subproblems": None,
+        "chunks": None,
+        "tests": problem.tests.to_json(),
+    }
 
 
 def _completed(problems: Sequence[Problem], workers: int) -> Iterator[Problem]:

@@ -16,6 +16,7 @@ import re
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -101,6 +102,22 @@ def _whole(derived: gsm8k.Annotation, answer: str) -> list[dict[str, str]] | Non
     return [*derived.subproblems, {"question": question, "answer": answer, "fact": fact}]
 
 
+def _field(record: Mapping[str, Any], where: str, name: str) -> Any:
+    """Return a field of a record; None where the set has none such."""
+    if not name:
+        return None
+    if name not in record:
+        raise AnatomyError(f"{where}: there is no field '{name}'; it has {sorted(record)}")
+    return record[name]
+
+
+def _difficulty(value: Any, where: str) -> float | None:
+    try:
+        return None if value is None else float(value)
+    except (TypeError, ValueError) as error:
+        raise AnatomyError(f"{where} is no number: {value!r}") from error
+
+
 def rows(
     records: Iterable[Mapping[str, Any]], benchmark: str, fields: Fields, origin: str = ""
 ) -> Iterator[dict[str, Any]]:
@@ -115,14 +132,7 @@ def rows(
     seen: set[str] = set()
     for index, record in enumerate(records):
         where = f"{origin or benchmark}, record {index + 1}"
-
-        def field(name: str, record: Mapping[str, Any] = record, where: str = where) -> Any:
-            if not name:
-                return None
-            if name not in record:
-                raise AnatomyError(f"{where}: there is no field '{name}'; it has {sorted(record)}")
-            return record[name]
-
+        field = partial(_field, record, where)
         text = field(fields.question)
         if not isinstance(text, str) or not text.strip():
             raise AnatomyError(f"{where}: field '{fields.question}' is not a question but {text!r}")
@@ -136,22 +146,16 @@ def rows(
         if problem in seen:
             raise AnatomyError(f"{where}: field '{fields.id}' is {problem!r}, the id of an earlier problem")
         seen.add(problem)
-        difficulty = field(fields.difficulty)
-        try:
-            difficulty = None if difficulty is None else float(difficulty)
-        except (TypeError, ValueError) as error:
-            raise AnatomyError(
-                f"{where}: field '{fields.difficulty}' is no number: {difficulty!r}"
-            ) from error
+        difficulty = _difficulty(field(fields.difficulty), f"{where}: field '{fields.difficulty}'")
         domain = field(fields.domain)
         solution = solution if solution and solution.strip() else None
-        derived, plan = None, None
+        derived = None
         if fields.answer_from == "hashes" and solution is not None:
             try:
                 derived = gsm8k.annotate(text, solution, answers[0])
             except AnatomyError as error:
                 raise AnatomyError(f"{where}: field '{fields.marked}': {error}") from error
-            plan = derived.plan
+        plan = None if derived is None else derived.plan
         yield {
             "problem": problem,
             "benchmark": benchmark,

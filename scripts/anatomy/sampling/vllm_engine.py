@@ -28,7 +28,7 @@ _TEMPERATURES = (0.01, 2.0)
 class VllmEngine:
     """Samples with vLLM, the model being divided among GPUs (tensor parallelism); without a GPU, on the CPU.
 
-    ``logprob`` is that of the distribution at temperature 1 with nothing cut off; no entropies are told.
+    ``logprob`` is that of the distribution at temperature 1 with nothing cut off; there are no entropies.
     """
 
     def __init__(
@@ -140,7 +140,7 @@ class VllmEngine:
             ended: Sequence[Any] = self.engine.step()
         except Exception as error:
             self.engine = None  # it answers no more
-            raise AnatomyError(self._failure("stopped", error)) from error
+            raise AnatomyError(_failure(self.folder, self.room, "stopped", error)) from error
         return ended
 
     def _completion(self, prompt: Prompt, sample: int, output: Any, sampling: Sampling) -> Completion:
@@ -177,19 +177,9 @@ class VllmEngine:
         self.engine = self._start()
 
     def _start(self) -> Any:
-        # Before vLLM is imported, and inherited by its processes.
-        os.environ.setdefault("HF_HUB_OFFLINE", "1")
-        os.environ.setdefault("VLLM_NO_USAGE_STATS", "1")
-        os.environ.setdefault("VLLM_LOGGING_LEVEL", "WARNING")
-        # A process that forks from this one could not use a GPU that this one has looked at.
-        os.environ.setdefault("VLLM_WORKER_MULTIPROC_METHOD", "spawn")
         usual: dict[str, Any] = {}
+        _set_environment()
         if not torch.cuda.device_count():
-            # In this process: vLLM's own processes would bind themselves to the first cores of the machine,
-            # where other jobs may run. Compiling takes longer than what it saves in a small model.
-            os.environ.setdefault("VLLM_ENABLE_V1_MULTIPROCESSING", "0")
-            os.environ.setdefault("TORCH_COMPILE_DISABLE", "1")
-            torch._dynamo.config.disable = True  # where it is loaded already
             usual = {
                 "enforce_eager": True,
                 "kv_cache_memory_bytes": 2**30,
@@ -225,29 +215,46 @@ class VllmEngine:
             # The context chooses the size of batches; that of the class LLM is meant for work without a user.
             engine = LLMEngine.from_engine_args(EngineArgs(**arguments), UsageContext.LLM_CLASS)
         except Exception as error:
-            raise AnatomyError(self._failure("did not start", error)) from error
+            raise AnatomyError(_failure(self.folder, self.room, "did not start", error)) from error
         # For stop strings. vLLM itself would choose a tokenizer by the model's architecture.
         engine.output_processor.tokenizer = self.texts.tokenizer
         return engine
 
-    def _failure(self, what: str, error: Exception) -> str:
-        told = " ".join(str(error).split())[:400]
-        said = f"{self.folder}: vLLM {what} ({type(error).__name__}: {told})"
-        told = told.lower()
-        if isinstance(error, TypeError):
-            return f"{said}; check sampling.options, which are arguments of vLLM's EngineArgs"
-        if "memory" in told or "kv cache" in told:
-            return (
-                f"{said}; the model and {self.room} positions do not fit: give it more or larger GPUs (column"
-                " gpus of the sheet of models), raise sampling.options.gpu_memory_utilization, lower"
-                " max_new_tokens, or end what else runs there"
-            )
-        if "support" in told or "architecture" in told:
-            return (
-                f"{said}; this vLLM cannot run the model in this way: see sampling.options and the model's"
-                " config.json, or choose sampling.engine transformers"
-            )
+
+def _set_environment() -> None:
+    """Set what vLLM reads when it is imported, and its processes inherit."""
+    os.environ.setdefault("HF_HUB_OFFLINE", "1")
+    os.environ.setdefault("VLLM_NO_USAGE_STATS", "1")
+    os.environ.setdefault("VLLM_LOGGING_LEVEL", "WARNING")
+    # A process that forks from this one could not use a GPU that this one has looked at.
+    os.environ.setdefault("VLLM_WORKER_MULTIPROC_METHOD", "spawn")
+    if not torch.cuda.device_count():
+        # In this process: vLLM's own processes would bind themselves to the first cores of the machine,
+        # where other jobs may run. Compiling takes longer than what it saves in a small model.
+        os.environ.setdefault("VLLM_ENABLE_V1_MULTIPROCESSING", "0")
+        os.environ.setdefault("TORCH_COMPILE_DISABLE", "1")
+        torch._dynamo.config.disable = True  # where it is loaded already
+
+
+def _failure(folder: Path, room: int, what: str, error: Exception) -> str:
+    """Return what to tell of an error of vLLM, with what to do about it."""
+    reason = " ".join(str(error).split())[:400]
+    said = f"{folder}: vLLM {what} ({type(error).__name__}: {reason})"
+    reason = reason.lower()
+    if isinstance(error, TypeError):
+        return f"{said}; check sampling.options, which are arguments of vLLM's EngineArgs"
+    if "memory" in reason or "kv cache" in reason:
         return (
-            f"{said}; where that does not tell the cause, it stands further up in the log. The usual one"
-            " is too little GPU memory: more or larger GPUs (column gpus of the sheet of models) mend it"
+            f"{said}; the model and {room} positions do not fit: give it more or larger GPUs (column"
+            " gpus of the sheet of models), raise sampling.options.gpu_memory_utilization, lower"
+            " max_new_tokens, or end what else runs there"
         )
+    if "support" in reason or "architecture" in reason:
+        return (
+            f"{said}; this vLLM cannot run the model in this way: see sampling.options and the model's"
+            " config.json, or choose sampling.engine transformers"
+        )
+    return (
+        f"{said}; where that does not tell the cause, it stands further up in the log. The usual one"
+        " is too little GPU memory: more or larger GPUs (column gpus of the sheet of models) mend it"
+    )

@@ -3,15 +3,17 @@
 import os
 import re
 import shutil
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TextIO
 
 
 def _left(path: Path) -> list[Path]:
     """Return what killed processes left of a path; ``code-train`` is not ``train``."""
     own = re.compile(rf"\.partial-\d+-{re.escape(path.name)}")
-    return [one for one in path.parent.glob(".partial-*") if own.fullmatch(one.name)]
+    return [file for file in path.parent.glob(".partial-*") if own.fullmatch(file.name)]
 
 
 @contextmanager
@@ -30,6 +32,23 @@ def atomic(path: str | Path) -> Iterator[Path]:
         partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)
+
+
+@contextmanager
+def text_output(path: str) -> Iterator[TextIO]:
+    """Open what a command writes text to: a file, which takes its name when it is complete; a pipe or device;
+    ``-``, standard output.
+    """
+    if path == "-":
+        sys.stdout.reconfigure(encoding="utf-8")  # type: ignore[union-attr]
+        yield sys.stdout
+        sys.stdout.flush()
+    elif Path(path).exists() and not Path(path).is_file():
+        with open(path, "w", encoding="utf-8") as file:
+            yield file
+    else:
+        with atomic(path) as written, written.open("w", encoding="utf-8") as file:
+            yield file
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from anatomy.errors import AnatomyError
 from anatomy.planning import sizing
 from anatomy.prompts import templates
 from anatomy.study.study import Study
-from anatomy.study.validation import artifact_paths
+from anatomy.study.yaml_files import artifact_paths
 
 
 def results(study: Study) -> str:

@@ -1,29 +1,14 @@
 """Two studies, or two commits: which numbers changed, by how much, and the first step at which they part."""
 
-import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from anatomy.audit import source_diff
+from anatomy.audit.diff.causes import Causes
 from anatomy.audit.diff.result import Cause, Changed, Difference, Group, Step, sort_key, where
 from anatomy.audit.diff.side import Side
 from anatomy.audit.job_record import Record
 from anatomy.audit.provenance import select
-
-
-def _leaves(value: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Yield the values of params by their paths; what a list says of files is keyed by the files' paths."""
-    if isinstance(value, Mapping) and value:
-        for name, one in value.items():
-            yield from _leaves(one, f"{prefix}.{name}" if prefix else str(name))
-    elif (
-        isinstance(value, list) and value and all(isinstance(one, Mapping) and "path" in one for one in value)
-    ):
-        for one in value:
-            yield f"{prefix}[{one['path']}]", {name: x for name, x in one.items() if name != "path"}
-    else:
-        yield prefix, value
 
 
 def compare(a: Side, b: Side) -> Difference:
@@ -44,8 +29,8 @@ def compare(a: Side, b: Side) -> Difference:
         numbers.append(one)
     groups = []
     for steps, behind, numbers in found.values():
-        told = {str(cause) for step in steps for cause in step.causes}
-        others = [step for step in behind if not told.issuperset(map(str, step.causes))]
+        causes = {str(cause) for step in steps for cause in step.causes}
+        others = [step for step in behind if not causes.issuperset(map(str, step.causes))]
         groups.append(Group(_alike(steps), _alike(others), sorted(numbers, key=sort_key)))
     return Difference(
         a,
@@ -81,7 +66,7 @@ class _Walk:
     def __init__(self, a: Side, b: Side):
         self.a, self.b = a, b
         self._known: dict[Any, _Parted] = {}
-        self._defined: dict[tuple[str, str], tuple[str, ...] | None] = {}
+        self._causes = Causes(a, b)
 
     def files(self) -> list[str]:
         """Return the files that both sides made with different content; not those that tell of all others."""
@@ -107,7 +92,7 @@ class _Walk:
             read = [
                 {side.common(f.path): f.sha256 for f in r.inputs} for side, r in ((self.a, a), (self.b, b))
             ]
-            if made[0] == made[1] and read[0] == read[1] and self._causes(a, b, []):
+            if made[0] == made[1] and read[0] == read[1] and self._causes.between(a, b, []):
                 found[b.name] = None
         return list(found)
 
@@ -139,7 +124,7 @@ class _Walk:
         if key not in self._known:
             causes = [
                 cause
-                for cause in self._causes(a, b, [])
+                for cause in self._causes.between(a, b, [])
                 if cause.kind != "params" or cause.what.startswith(f"tables.{table}.")
             ]
             self._known[key] = (self._step(a, b, causes),), ()
@@ -221,7 +206,7 @@ class _Walk:
                 own.append(Cause(kind, path, one and one.sha256, two and two.sha256))
         only = {path for path in {**inputs[0], **inputs[1]} if not (path in inputs[0] and path in inputs[1])}
         shown = None if rows_a is None else inputs[0].keys() & inputs[1].keys()
-        own = self._causes(a, b, own, shown, only)
+        own = self._causes.between(a, b, own, shown, only)
         if not first:
             return (self._step(a, b, own),), ()
         return _unique(first), _unique([*later, *([self._step(a, b, own)] if own else [])])
@@ -231,69 +216,6 @@ class _Walk:
             said = f"nothing {'else ' if causes else ''}recorded differs"
             causes = [*causes, Cause("nothing", f"{said}; A ran on {where(a)}, B on {where(b)}")]
         return Step(b.rule, b.name, "", tuple(causes))
-
-    def _causes(
-        self,
-        a: Record,
-        b: Record,
-        files: Sequence[Cause],
-        rows: Iterable[str] | None = None,
-        only: Iterable[str] = (),
-    ) -> list[Cause]:
-        """Return what differs between two runs of a job, apart from the content of its inputs.
-
-        files: what is known of those already. rows: of what params say of files, these alone matter.
-        only: files that one side alone has; what params say of them is no cause of its own.
-        """
-        found = [
-            Cause(part, part, a.result[part], b.result[part])
-            for part in ("rule", "script", "threads", "gpu")
-            if a.result[part] != b.result[part]
-        ]
-        found += files
-        found += self._code(a, b)
-        seeds = [dict(_leaves(record.result["seeds"])) for record in (a, b)]
-        found += _changes("seeds", *seeds)
-        params = [
-            {
-                _plain(side, name): _plain(side, value)
-                for name, value in _leaves(
-                    {k: v for k, v in record.params.items() if k not in record.result["seeds"]}
-                )
-            }
-            for side, record in ((self.a, a), (self.b, b))
-        ]
-        for cause in _changes("params", *params):
-            file = re.search(r"\[(.+)\]$", cause.what)
-            if file and (file[1] in set(only) or (rows is not None and file[1] not in set(rows))):
-                continue
-            found.append(cause)
-        found += _environment(a.result["environment"], b.result["environment"])
-        if not found:
-            order = [
-                [side.common(f.path) for f in record.inputs] for side, record in ((self.a, a), (self.b, b))
-            ]
-            if order[0] != order[1] and sorted(order[0]) == sorted(order[1]):
-                found.append(Cause("order", "the order of the inputs"))
-        return found
-
-    def _code(self, a: Record, b: Record) -> list[Cause]:
-        found = []
-        for path in sorted({**a.code, **b.code}):
-            one, two = a.code.get(path), b.code.get(path)
-            if one != two:
-                names = self._names(one, two) if one and two else None
-                found.append(Cause("code", path, one, two, names or (), idle=names == ()))
-        return found
-
-    def _names(self, one: str, two: str) -> tuple[str, ...] | None:
-        """Return what differs between two versions of a source; None where they are not kept."""
-        if (one, two) not in self._defined:
-            before = self.a.source(one) or self.b.source(one)
-            after = self.b.source(two) or self.a.source(two)
-            known = before is not None and after is not None
-            self._defined[one, two] = source_diff.changed_names(str(before), str(after)) if known else None
-        return self._defined[one, two]
 
 
 def _there(record: Record | None) -> Record:
@@ -308,26 +230,3 @@ def _digest(side: Side, record: Record, path: str) -> str | None:
 
 def _unique(steps: Iterable[Step]) -> tuple[Step, ...]:
     return tuple(dict.fromkeys(steps))
-
-
-def _plain(side: Side, value: Any) -> Any:
-    """Return a param's value, or name, without the study's name in paths."""
-    if isinstance(value, Mapping):
-        return {name: _plain(side, one) for name, one in value.items()}
-    if isinstance(value, list):
-        return [_plain(side, one) for one in value]
-    if not isinstance(value, str):
-        return value
-    keyed = re.fullmatch(r"(.*\[)(.+)(\])", value)
-    return f"{keyed[1]}{side.common(keyed[2])}{keyed[3]}" if keyed else side.common(value)
-
-
-def _changes(kind: str, a: Mapping[str, Any], b: Mapping[str, Any]) -> list[Cause]:
-    return [Cause(kind, name, a.get(name), b.get(name)) for name in {**a, **b} if a.get(name) != b.get(name)]
-
-
-def _environment(a: Mapping[str, Any], b: Mapping[str, Any]) -> list[Cause]:
-    found = _changes("python", {"python": a["python"]}, {"python": b["python"]})
-    found += _changes("package", a["packages"], b["packages"])
-    locks = [{lock["path"]: lock["sha256"]} if lock else {} for lock in (a["lock"], b["lock"])]
-    return found + _changes("lock", *locks)
