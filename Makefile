@@ -72,7 +72,7 @@ lint: setup
 	@echo "== snakemake --lint"
 	@$(BIN)/snakemake --lint
 	@echo "== mypy"
-	@$(BIN)/mypy --strict scripts/anatomy
+	@$(BIN)/mypy --strict scripts
 	@echo "== import-linter"
 	@PYTHONPATH=scripts $(BIN)/lint-imports
 

@@ -238,9 +238,9 @@ def _become(script: str, folder: str, environment: Mapping[str, str], files: Seq
     signal.set_wakeup_fd(-1)
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    for number, file in enumerate(files):
-        os.dup2(file, number)
-        os.close(file)
+    for number, descriptor in enumerate(files):
+        os.dup2(descriptor, number)
+        os.close(descriptor)
     os.chdir(folder)
     os.environ.clear()
     os.environ.update(environment)
@@ -260,7 +260,7 @@ def _become(script: str, folder: str, environment: Mapping[str, str], files: Seq
     except BaseException as error:
         sys.excepthook(*sys.exc_info())
         status = -signal.SIGINT if isinstance(error, KeyboardInterrupt) else 1
-    threading._shutdown()
+    threading._shutdown()  # type: ignore[attr-defined]
     atexit._run_exitfuncs()
     for stream in (sys.stdout, sys.stderr):
         stream.flush()

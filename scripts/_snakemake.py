@@ -157,7 +157,7 @@ def jobs(workflow: Any) -> list[Resolved]:
         targets = " ".join(settings.targets) or "this study"
         raise AnatomyError(f"Snakemake cannot plan {targets}: {error}") from error
     places: dict[Any, int] = {}
-    resolved = []
+    resolved: list[Resolved] = []
     for job in (job for level in dag.toposorted() for job in level if not job.rule.norun):
         needs = sorted(places[needed] for needed in dag.dependencies[job])
         places[job] = len(resolved)

@@ -4,6 +4,7 @@ import json
 from typing import Any
 
 from _job import run
+from anatomy.models.decoding import Sampling
 from anatomy.sampling import engine, entropy_matching, transformers_engine
 from anatomy.storage import parquet
 from anatomy.storage.atomic import atomic
@@ -18,7 +19,7 @@ def main(job: Any, report: Any) -> None:
     ]
     target = entropy_matching.mean_entropy([parquet.read(job.input.counts, "counts")])
     sampler = transformers_engine.TransformersEngine(f"{job.input.model}/{p.checkpoint}", job.threads)
-    settings = engine.Sampling(**p.sampling)
+    settings = Sampling(**p.sampling)
     found = entropy_matching.match(sampler, prompts, target, p.n, p.rows, settings, p.key, report)
     with atomic(job.output[0]) as partial:
         partial.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")

@@ -7,6 +7,7 @@ from typing import Any
 
 from _job import run
 from anatomy.grading import graders
+from anatomy.models.decoding import Sampling
 from anatomy.prompts import templates
 from anatomy.sampling import engine, load, own_chains
 from anatomy.storage import parquet
@@ -24,7 +25,7 @@ def main(job: Any, report: Any) -> None:
     settings = dict(p.sampling)
     if job.input.temperature:
         settings["temperature"] = json.loads(Path(job.input.temperature).read_text())["temperature"]
-    sampling = engine.Sampling(**settings)
+    sampling = Sampling(**settings)
     folder = f"{job.input.model}/{p.checkpoint}"
     sampler = load.load(p.engine, folder, job.threads, job.resources.gpu, p.context or None, p.options)
     report(f"{sampler.prepare(prompts, sampling)} positions for the longest prompt and its completion")

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from _job import run
+from anatomy.models.decoding import Sampling
 from anatomy.problems import selection
 from anatomy.sampling import engine, load
 from anatomy.storage import parquet
@@ -27,7 +28,7 @@ def main(job: Any, report: Any) -> None:
     if job.input.temperature:
         settings["temperature"] = json.loads(Path(job.input.temperature).read_text())["temperature"]
     chunks = engine.shard(engine.chunked(prompts, p.n, p.rows), p.shard, p.shards)
-    sampling = engine.Sampling(**settings)
+    sampling = Sampling(**settings)
     folder = f"{job.input.model}/{p.checkpoint}"
     sampler = load.load(p.engine, folder, job.threads, job.resources.gpu, p.context or None, p.options)
     if chunks:

@@ -1,5 +1,6 @@
 """Draw a split of the embedded world, or take a part of another split, perhaps one that a model fails."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from _job import run
@@ -13,18 +14,18 @@ from anatomy.world import problems
 def main(job: Any, report: Any) -> None:
     p = job.params
     if job.input:
-        found = [
+        fitting: list[Mapping[str, Any]] = [
             {**row, "benchmark": p.benchmark}
             for row in parquet.records(job.input.problems, "problems")
             if row["difficulty"] in p.steps and row["domain"] in p.domains
         ]
         if job.input.get("failed"):
             hard = selection.failed(parquet.read(path, "counts") for path in job.input.failed)
-            found = list(selection.select(found, hard, 0, [p.seed, p.benchmark]))
-        elif len(found) < p.problems:
-            raise AnatomyError(f"{job.input.problems}: {len(found)} problems fit, {p.problems} are wanted")
-        parquet.write(job.output[0], "problems", found[: p.problems])
-        report(f"{min(p.problems, len(found))} of {len(found)} problems that fit")
+            fitting = list(selection.select(fitting, hard, 0, [p.seed, p.benchmark]))
+        elif len(fitting) < p.problems:
+            raise AnatomyError(f"{job.input.problems}: {len(fitting)} problems fit, {p.problems} are wanted")
+        parquet.write(job.output[0], "problems", fitting[: p.problems])
+        report(f"{min(p.problems, len(fitting))} of {len(fitting)} problems that fit")
         return
     drawn = problems.problems(p.seed, p.benchmark, p.problems, p.steps, p.domains, p.side)
     parquet.write(
