@@ -211,9 +211,9 @@ def _preload(modules: Sequence[tuple[str, Sequence[str]]]) -> None:
 
     for module, names in modules:
         try:
-            found = import_module(module)
+            imported = import_module(module)
             for name in names:  # some packages load what they hold when it is asked for
-                getattr(found, name, None)
+                getattr(imported, name, None)
         except Exception:
             pass  # the job will tell
 

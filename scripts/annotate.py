@@ -15,10 +15,10 @@ def main(job: Any, report: Any) -> None:
     given = annotation.given(job.input.given, problems) if job.input.get("given") else {}
     endpoint = annotation_client.Endpoint(**p.endpoint) if p.endpoint else None
     rows = list(annotation.annotate(problems, endpoint, Path(p.cache), report, given))
-    found = annotation.summary(rows)
-    report(", ".join(f"{found[status]} {status}" for status in annotation.STATUSES))
+    summary = annotation.summary(rows)
+    report(", ".join(f"{summary[status]} {status}" for status in annotation.STATUSES))
     with atomic.atomic(job.output.summary) as partial:
-        partial.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+        partial.write_text(json.dumps(summary, indent=1) + "\n", encoding="utf-8")
     parquet.write(job.output.annotations, "annotations", rows)
 
 

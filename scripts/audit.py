@@ -35,17 +35,17 @@ def trace(trail: Trail, a: argparse.Namespace) -> Iterator[str]:
     counts = lineage.counts(trail, a.id, a.problem) if a.id in trail.numbers else []
     if a.problem is not None and not counts:
         raise AnatomyError(f"--problem: {a.id} is not a number that completions stand behind directly")
-    found = lineage.completions(counts, trail, a.sample) if a.problem is not None else []
+    completions = lineage.completions(counts, trail, a.sample) if a.problem is not None else []
     if a.json:
-        parts = {"chain": [node.to_json() for node in nodes], "counts": counts, "completions": found}
+        parts = {"chain": [node.to_json() for node in nodes], "counts": counts, "completions": completions}
         yield json.dumps(parts, indent=1, ensure_ascii=False)
         return
-    if not found:
+    if not completions:
         yield from lineage.lines(nodes)
     if counts:
         yield ""
         yield from lineage.counts_lines(counts)
-    yield from lineage.completion_lines(found, text=a.sample is not None)
+    yield from lineage.completion_lines(completions, text=a.sample is not None)
 
 
 def verify(trail: Trail, a: argparse.Namespace) -> Iterator[str]:
@@ -104,51 +104,53 @@ def main() -> int:
     )
     parser.add_argument("--study", default="embedded", help="default: %(default)s")
     commands = parser.add_subparsers(dest="command", required=True)
-    one = commands.add_parser("list", help="numbers, figures and tables, with values and where they stand")
-    one.add_argument("pattern", nargs="?", default="", help="part of an id; * and ? as in a shell")
-    one.set_defaults(run=lambda trail, a: lineage.listed(trail, a.pattern))
-    one = commands.add_parser(
+    command = commands.add_parser(
+        "list", help="numbers, figures and tables, with values and where they stand"
+    )
+    command.add_argument("pattern", nargs="?", default="", help="part of an id; * and ? as in a shell")
+    command.set_defaults(run=lambda trail, a: lineage.listed(trail, a.pattern))
+    command = commands.add_parser(
         "trace", help="the chain behind a number, figure or file, back to raw data and code"
     )
-    one.add_argument("id")
-    one.add_argument("--depth", type=int, help="levels of files; default: all")
-    one.add_argument("--problem", help="every completion of this problem behind the number")
-    one.add_argument("--sample", type=int, help="of these, the one with this index, with its text")
-    form = one.add_mutually_exclusive_group()
+    command.add_argument("id")
+    command.add_argument("--depth", type=int, help="levels of files; default: all")
+    command.add_argument("--problem", help="every completion of this problem behind the number")
+    command.add_argument("--sample", type=int, help="of these, the one with this index, with its text")
+    form = command.add_mutually_exclusive_group()
     form.add_argument("--json", action="store_true")
     form.add_argument("--dot", action="store_true", help="a graph for Graphviz")
-    one.set_defaults(run=trace)
-    one = commands.add_parser("verify", help="recompute every digest and number; exit 1 if any differs")
-    one.add_argument("id", nargs="?", help="only what is behind this")
-    one.add_argument("--root", help="the ledger's root as it is known from elsewhere, or how it begins")
-    one.add_argument("--json", action="store_true")
-    one.set_defaults(run=verify)
-    one = commands.add_parser("reproduce", help="run the chain again in an empty folder, and compare")
-    one.add_argument("id")
-    one.add_argument("--work", type=Path, help="the empty folder; default: a temporary one")
+    command.set_defaults(run=trace)
+    command = commands.add_parser("verify", help="recompute every digest and number; exit 1 if any differs")
+    command.add_argument("id", nargs="?", help="only what is behind this")
+    command.add_argument("--root", help="the ledger's root as it is known from elsewhere, or how it begins")
+    command.add_argument("--json", action="store_true")
+    command.set_defaults(run=verify)
+    command = commands.add_parser("reproduce", help="run the chain again in an empty folder, and compare")
+    command.add_argument("id")
+    command.add_argument("--work", type=Path, help="the empty folder; default: a temporary one")
     stages = ("data", "models", "samples", "verdicts", "counts", "tables")
-    one.add_argument(
+    command.add_argument(
         "--from", dest="start", choices=stages, default="data", help="take what comes before as given"
     )
     environments = ("same", "current", "build")
     text = "same: refuse another one; current: go on, by tolerance; build: from the recorded lock"
-    one.add_argument("--environment", choices=environments, default="same", help=text)
-    one.add_argument("--jobs", type=int, default=1, help="jobs at once; default: %(default)s")
-    one.set_defaults(run=reproduce)
-    one = commands.add_parser("diff", help="which numbers differ, and where their chains part")
+    command.add_argument("--environment", choices=environments, default="same", help=text)
+    command.add_argument("--jobs", type=int, default=1, help="jobs at once; default: %(default)s")
+    command.set_defaults(run=reproduce)
+    command = commands.add_parser("diff", help="which numbers differ, and where their chains part")
     text = "a study, the folder of another checkout or archive (FOLDER:STUDY), a commit, or a ledger's root"
-    one.add_argument("a", help=text)
-    one.add_argument("b", help="the same")
-    one.add_argument("--limit", type=int, default=10, help="numbers shown for each cause; 0: all")
-    one.add_argument("--json", action="store_true")
-    one.set_defaults(run=diff)
-    one = commands.add_parser("export", help="a Workflow Run RO-Crate, or an archive to verify elsewhere")
-    one.add_argument("folder", type=Path, nargs="?", help="of the RO-Crate; new or empty")
+    command.add_argument("a", help=text)
+    command.add_argument("b", help="the same")
+    command.add_argument("--limit", type=int, default=10, help="numbers shown for each cause; 0: all")
+    command.add_argument("--json", action="store_true")
+    command.set_defaults(run=diff)
+    command = commands.add_parser("export", help="a Workflow Run RO-Crate, or an archive to verify elsewhere")
+    command.add_argument("folder", type=Path, nargs="?", help="of the RO-Crate; new or empty")
     text = "data within the crate: none, the results, or all, models and samples too; default: %(default)s"
-    one.add_argument("--data", choices=("none", "results", "all"), default="results", help=text)
-    one.add_argument("--check", action="store_true", help="validate the crate")
-    one.add_argument("--archive", type=Path, metavar="FILE", help="a .tar.gz of source and results")
-    one.set_defaults(run=export)
+    command.add_argument("--data", choices=("none", "results", "all"), default="results", help=text)
+    command.add_argument("--check", action="store_true", help="validate the crate")
+    command.add_argument("--archive", type=Path, metavar="FILE", help="a .tar.gz of source and results")
+    command.set_defaults(run=export)
     arguments = parser.parse_args(namespace=argparse.Namespace(status=0))
     try:
         show(arguments.run(Trail(arguments.study), arguments))

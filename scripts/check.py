@@ -13,22 +13,22 @@ from anatomy.hub.repository import Repository
 def main(job: Any, report: Any) -> None:
     p = job.params
     wanted = [row for row in p.downloads if not Path(row["path"]).exists()]
-    found, size = preflight.downloads(
+    findings, size = preflight.downloads(
         (Repository(row["kind"], row["id"], row["revision"]), row["gated"]) for row in wanted
     )
-    found += preflight.disk(p.folder, size + p.bytes)
+    findings += preflight.disk(p.folder, size + p.bytes)
     if p.programs:
-        found += preflight.programs(elsewhere=p.slurm)
+        findings += preflight.programs(elsewhere=p.slurm)
     if p.gpu:
-        found += preflight.gpu_memory(p.models, p.gpu["memory"], p.gpu["name"])
+        findings += preflight.gpu_memory(p.models, p.gpu["memory"], p.gpu["name"])
     if p.slurm:
         site = slurm.read_site(p.site)
-        found += slurm.slurm([slurm.Request(**request) for request in p.requests], site)
-        found += slurm.conda(site)
-    for line in preflight.table(found):
+        findings += slurm.slurm([slurm.Request(**request) for request in p.requests], site)
+        findings += slurm.conda(site)
+    for line in preflight.table(findings):
         report(line)
-    errors = sum(finding.level == "error" for finding in found)
-    report(f"{len(wanted)} downloads ({gigabytes(size)}), {len(found)} findings, {errors} of them errors")
+    errors = sum(finding.level == "error" for finding in findings)
+    report(f"{len(wanted)} downloads ({gigabytes(size)}), {len(findings)} findings, {errors} of them errors")
     if errors:
         sys.exit(1)
 

@@ -18,9 +18,9 @@ def main(job: Any, report: Any) -> None:
         {"config": dict(p.config), "configfiles": p.configfiles, "overrides": dict(p.overrides)}
     )
     made = ledger.make(p.study, job.input, settings, workflow)
-    found, _ = ledger.reached(job.input)
+    records, _ = ledger.reached(job.input)
     numbers = json.loads(Path(job.input.numbers).read_text(encoding="utf-8"))
-    ledger.keep_history(folder, made["root"], found, numbers)
+    ledger.keep_history(folder, made["root"], records, numbers)
     with atomic(job.output[0]) as partial:
         partial.write_text(json.dumps(made, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     for path in made["without_record"]:

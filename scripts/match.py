@@ -20,9 +20,9 @@ def main(job: Any, report: Any) -> None:
     target = entropy_matching.mean_entropy([parquet.read(job.input.counts, "counts")])
     sampler = transformers_engine.TransformersEngine(f"{job.input.model}/{p.checkpoint}", job.threads)
     settings = Sampling(**p.sampling)
-    found = entropy_matching.match(sampler, prompts, target, p.n, p.rows, settings, p.key, report)
+    matched = entropy_matching.match(sampler, prompts, target, p.n, p.rows, settings, p.key, report)
     with atomic(job.output[0]) as partial:
-        partial.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+        partial.write_text(json.dumps(matched, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

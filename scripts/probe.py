@@ -39,9 +39,9 @@ def main(job: Any, report: Any) -> None:
             template = templates.load_template(job.input.template)
             marks = graders.Marks(template.answer, template.tags)
 
-            def answer(problem: Any, condition: str, one: engine.Completion) -> str | None:
-                cut = one.finish_reason == "length"
-                item = graders.Item(problem, one.completion, cut, condition=condition)
+            def answer(problem: Any, condition: str, drawn: engine.Completion) -> str | None:
+                cut = drawn.finish_reason == "length"
+                item = graders.Item(problem, drawn.completion, cut, condition=condition)
                 return next(graders.grade(p.grader, [item], marks)).answer
 
             chained = [problem for problem in problems if problem["subproblems"]]

@@ -36,7 +36,7 @@ def main(job: Any, report: Any) -> None:
         report(f"{needed} positions for the longest prompt and its completion")
     if p.engine == "vllm":  # which makes its batches itself, best of all prompts together
         chunks = [[prompt for chunk in chunks for prompt in chunk]]
-    began, told, tokens = time.monotonic(), time.monotonic(), 0
+    began, reported, tokens = time.monotonic(), time.monotonic(), 0
     done, count = 0, sum(map(len, chunks))
     with parquet.writing(job.output[0], "samples") as samples:
         for chunk in chunks:
@@ -44,9 +44,9 @@ def main(job: Any, report: Any) -> None:
                 samples.write([asdict(completion) for completion in completions])
                 tokens += sum(completion.tokens for completion in completions)
                 done += 1
-                if time.monotonic() - told > 10 or done == count:
-                    told = time.monotonic()
-                    report(f"{done}/{count} prompts, {tokens / (told - began):,.0f} tokens/s")
+                if time.monotonic() - reported > 10 or done == count:
+                    reported = time.monotonic()
+                    report(f"{done}/{count} prompts, {tokens / (reported - began):,.0f} tokens/s")
 
 
 if __name__ == "__main__":

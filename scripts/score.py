@@ -37,14 +37,14 @@ def main(job: Any, report: Any) -> None:
     with parquet.writing(job.output[0], "scores") as scores:
         while piece := list(islice(wanted, 4096)):
             problems, samples, completions, truncated = zip(*piece, strict=True)
-            found = scorer.score([prompts[name] for name in problems], completions, truncated)
+            likelihoods = scorer.score([prompts[name] for name in problems], completions, truncated)
             scores.write(
                 [
                     {"problem": problem, "sample": sample, **asdict(score)}
-                    for problem, sample, score in zip(problems, samples, found, strict=True)
+                    for problem, sample, score in zip(problems, samples, likelihoods, strict=True)
                 ]
             )
-            tokens += sum(score.tokens for score in found)
+            tokens += sum(score.tokens for score in likelihoods)
             report(f"{scores.rows} texts, {tokens / (time.monotonic() - began):,.0f} tokens/s")
 
 

@@ -209,7 +209,7 @@ def test_training(study: Study) -> None:
     critic = {"train": 2 * text, "score": pytest.approx(text * (1 + 1 / 3))}
     assert work.training_work(study, "ppo") == {**plain, **critic}
     assert work.training_work(study, "remax") == {**plain, "sample": 10 * 50 * 150}
-    drawn = 1 + work.DULL + work.DULL**2
+    drawn = 1 + work.WITHOUT_SIGNAL + work.WITHOUT_SIGNAL**2
     assert work.training_work(study, "dapo") == {**plain, "sample": pytest.approx(10 * 40 * drawn * 150)}
     assert work.training_work(study, "unsaid")["sample"] == 10 * 40 * 1000
     learned = 20 * 8 * (work.PROMPT_TOKENS + work.SOLUTION_TOKENS)

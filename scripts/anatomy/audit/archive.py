@@ -54,11 +54,11 @@ def contents(trail: Trail, tracked: Iterable[str]) -> list[str]:
     made = {trail.paper, *(file.path for record in trail.jobs for file in record.outputs)}
     beside = {path for path in made if path.startswith("paper/")}
     named |= beside | {str(job_record.path_of(path)) for path in beside}
-    found = {name for name in named if (trail.folder / name).is_file()}
+    paths = {name for name in named if (trail.folder / name).is_file()}
     for own in (trail.results, trail.figures):
-        found |= set(_files(trail.folder, own))
+        paths |= set(_files(trail.folder, own))
     left_out = tuple(f"{trail.results}/{name}/" for name in _LEFT_OUT)
-    return sorted(name for name in found if not name.startswith(left_out))
+    return sorted(name for name in paths if not name.startswith(left_out))
 
 
 def _listed(tree: Path) -> dict[str, str]:
@@ -78,10 +78,10 @@ def _files(folder: Path, name: str) -> Iterator[str]:
             folders.clear()
             continue
         seen.add(real)
-        folders[:] = [one for one in folders if not one.startswith(".partial-")]
-        for one in names:
-            path = Path(place) / one
-            if path.is_file() and one != hashing.STAMP and not one.startswith(".partial-"):
+        folders[:] = [entry for entry in folders if not entry.startswith(".partial-")]
+        for entry in names:
+            path = Path(place) / entry
+            if path.is_file() and entry != hashing.STAMP and not entry.startswith(".partial-"):
                 yield path.relative_to(folder).as_posix()
 
 

@@ -66,7 +66,7 @@ def _called(name: str) -> str:
 @cache
 def _distributions() -> dict[str, _Distribution]:
     """Return each installed package by its name, from the names of files alone."""
-    found: dict[str, _Distribution] = {}
+    distributions: dict[str, _Distribution] = {}
     for folder in sys.path:
         if not folder.endswith(("site-packages", "dist-packages")):
             continue
@@ -74,23 +74,23 @@ def _distributions() -> dict[str, _Distribution]:
             name, _, version = info.name.removesuffix(".dist-info").partition("-")
             listed = info / "top_level.txt"
             modules = tuple(listed.read_text().split()) if listed.is_file() else _from_record(info)
-            found.setdefault(_called(name), _Distribution(_called(name), version, modules, info))
-    return found
+            distributions.setdefault(_called(name), _Distribution(_called(name), version, modules, info))
+    return distributions
 
 
 def _required(info: Path) -> list[str]:
     """Return the names of the packages that an installed one requires, extras left out."""
-    found = []
+    names = []
     with (info / "METADATA").open(encoding="utf-8", errors="replace") as lines:
         for line in lines:
             field, _, value = line.partition(": ")
             if field == "Requires-Dist":
                 needed = Requirement(value.strip())
                 if needed.marker is None or needed.marker.evaluate({"extra": ""}):
-                    found.append(_called(needed.name))
+                    names.append(_called(needed.name))
             elif not line.strip():  # the description
                 break
-    return found
+    return names
 
 
 def _from_record(info: Path) -> tuple[str, ...]:

@@ -20,10 +20,10 @@ def sha256(path: str | Path, cache: bool = False) -> str:
     program sets, among them) and inode are the same. Raises OSError where the file cannot be read.
     """
     path = Path(path)
-    found = path.stat()
-    if not cache or found.st_size < LARGE:
+    status = path.stat()
+    if not cache or status.st_size < LARGE:
         return _hash(path)
-    state = [found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino]
+    state = [status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino]
     kept = _CACHE / hashlib.sha256(os.fsencode(path.resolve())).hexdigest()[:32]
     try:
         known = json.loads(kept.read_text())

@@ -26,7 +26,7 @@ def reached(targets: Iterable[str], folder: Path = Path()) -> tuple[list[Record]
     """Return the records of targets and of all that they are made from, and the study's files without a
     record.
     """
-    found: dict[str, Record] = {}
+    records: dict[str, Record] = {}
     without, seen, todo = set(), set(), list(targets)
     while todo:
         path = todo.pop()
@@ -38,9 +38,9 @@ def reached(targets: Iterable[str], folder: Path = Path()) -> tuple[list[Record]
             if path.startswith(("results/", "figures/")):
                 without.add(path)
             continue
-        found[record.digest] = record
+        records[record.digest] = record
         todo += [file.path for file in record.inputs]
-    return sorted(found.values(), key=lambda record: record.outputs[0].path), sorted(without)
+    return sorted(records.values(), key=lambda record: record.outputs[0].path), sorted(without)
 
 
 def root(study: str, digests: Iterable[str]) -> str:
@@ -48,13 +48,13 @@ def root(study: str, digests: Iterable[str]) -> str:
     return hashing.of_value({"format": FORMAT, "study": study, "records": sorted(digests)})
 
 
-def entries(found: Iterable[Record], folder: Path = Path()) -> list[dict[str, Any]]:
+def entries(records: Iterable[Record], folder: Path = Path()) -> list[dict[str, Any]]:
     """Return a ledger's line for each record: its digest, and the files that it stands in with their digests.
 
     Of a job whose outputs lie in several folders, the record stands in each.
     """
     lines = []
-    for record in found:
+    for record in records:
         places = sorted({str(job_record.path_of(file.path)) for file in record.outputs})
         copies = {place: hashing.sha256(folder / place) for place in places}
         lines.append({"digest": record.digest, "job": record.name, "files": copies})
@@ -66,9 +66,11 @@ def history(study_folder: Path, root: str) -> Path:
     return study_folder / HISTORY / f"{root}.json.gz"
 
 
-def keep_history(study_folder: Path, root: str, found: Iterable[Record], numbers: Mapping[str, Any]) -> None:
+def keep_history(
+    study_folder: Path, root: str, records: Iterable[Record], numbers: Mapping[str, Any]
+) -> None:
     """Keep records and numbers under their root; the same ones give the same bytes."""
-    jobs = [{"digest": one.digest, "result": one.result, "run": one.run} for one in found]
+    jobs = [{"digest": record.digest, "result": record.result, "run": record.run} for record in records]
     text = json.dumps({"root": root, "records": jobs, "numbers": numbers}, ensure_ascii=False)
     with atomic(history(study_folder, root)) as partial:
         partial.write_bytes(gzip.compress(text.encode(), 6, mtime=0))
@@ -82,9 +84,9 @@ def read_history(path: Path) -> dict[str, Any]:
     try:
         content = json.loads(gzip.decompress(path.read_bytes()))
         kept = []
-        for one in content["records"]:
-            path_of = job_record.path_of(one["result"]["outputs"][0]["path"])
-            kept.append(Record(path_of, one["result"], one["run"], one["digest"]))
+        for entry in content["records"]:
+            path_of = job_record.path_of(entry["result"]["outputs"][0]["path"])
+            kept.append(Record(path_of, entry["result"], entry["run"], entry["digest"]))
         return {"root": content["root"], "records": kept, "numbers": content["numbers"]}
     except OSError as error:
         raise AnatomyError(
@@ -103,12 +105,12 @@ def make(
     ``overrides``, those of the command line; workflow: digests of the files that the workflow and the
     settings stand in.
     """
-    found, without = reached(targets)
+    records, without = reached(targets)
     return {
         "format": FORMAT,
         "study": study,
-        "root": root(study, (record.digest for record in found)),
-        "records": entries(found),
+        "root": root(study, (record.digest for record in records)),
+        "records": entries(records),
         "without_record": without,
         **settings,
         "workflow": dict(workflow),
@@ -118,10 +120,10 @@ def make(
 def read(path: Path) -> dict[str, Any]:
     """Read a ledger. Raises AnatomyError where there is none, or it is damaged."""
     try:
-        found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        ledger: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         for part in ("root", "records", "config", "configfiles", "overrides", "workflow"):
-            found[part]
-        return found
+            ledger[part]
+        return ledger
     except OSError as error:
         raise AnatomyError(
             f"{path}: no ledger ({error.strerror}); `snakemake {path}` makes it of a finished study"

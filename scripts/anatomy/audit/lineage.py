@@ -107,7 +107,7 @@ def _file(
     if depth != 0:
         seen.add(key)
         inner = None if depth is None else depth - 1
-        node.children = [_file(trail, one, inner, seen) for one in inputs]
+        node.children = [_file(trail, path, inner, seen) for path in inputs]
     return node
 
 
@@ -199,7 +199,7 @@ def counts(trail: Trail, identity: str, problem: str | None = None) -> list[dict
     import pyarrow.compute as pc
     import pyarrow.parquet as pq
 
-    found = []
+    selected = []
     for path in trail.sources(identity):
         record = trail.maker(path)
         if record is None or record.rule not in ("count", "recount", "count_probes"):
@@ -209,32 +209,32 @@ def counts(trail: Trail, identity: str, problem: str | None = None) -> list[dict
         if problem is not None:
             rows = rows.filter(pc.equal(rows["problem"], problem))
         where = _rows_of(trail, shards)
-        found += [
+        selected += [
             {"file": path}
             | {name: row[name] for name in ("problem", "condition", *_COUNTED)}
             | {"completions": where.get((row["problem"], row["condition"]), {})}
             for row in rows.to_pylist()
         ]
-    if problem is not None and not found:
+    if problem is not None and not selected:
         raise AnatomyError(f"--problem {problem}: no counts of this problem are behind {identity}")
-    return found
+    return selected
 
 
 def _rows_of(trail: Trail, shards: Sequence[str]) -> dict[tuple[str, str], dict[str, list[list[int]]]]:
     """Return for each problem and condition the runs of rows that its completions take in each shard."""
     import pyarrow.parquet as pq
 
-    found: dict[tuple[str, str], dict[str, list[list[int]]]] = {}
+    places: dict[tuple[str, str], dict[str, list[list[int]]]] = {}
     for shard in shards:
         table = pq.read_table(trail.folder / shard, columns=["problem", "condition"])
         names = zip(table["problem"].to_pylist(), table["condition"].to_pylist(), strict=True)
         for row, key in enumerate(names):
-            runs = found.setdefault(key, {}).setdefault(shard, [])
+            runs = places.setdefault(key, {}).setdefault(shard, [])
             if runs and runs[-1][1] == row - 1:
                 runs[-1][1] = row
             else:
                 runs.append([row, row])
-    return found
+    return places
 
 
 def completions(
@@ -247,7 +247,7 @@ def completions(
     """
     import pyarrow.parquet as pq
 
-    found = []
+    selected = []
     for counted in rows:
         for shard, runs in counted["completions"].items():
             verdicts = shard.replace("/samples/", "/verdicts/", 1)
@@ -256,10 +256,10 @@ def completions(
                 pieces = (table.slice(first, last - first + 1).to_pylist() for table in (texts, judged))
                 for row, (text, verdict) in enumerate(zip(*pieces, strict=True), start=first):
                     if sample is None or text["sample"] == sample:
-                        found.append({"file": shard, "row": row, **text, **verdict})
-    if sample is not None and not found:
+                        selected.append({"file": shard, "row": row, **text, **verdict})
+    if sample is not None and not selected:
         raise AnatomyError(f"--sample {sample}: no completion of this problem has this index")
-    return found
+    return selected
 
 
 def counts_lines(rows: Sequence[dict[str, Any]]) -> Iterator[str]:
@@ -274,17 +274,23 @@ def counts_lines(rows: Sequence[dict[str, Any]]) -> Iterator[str]:
         yield f"{row['file']}  {row['problem']}{condition}: {counted}  ({shards})"
 
 
-def completion_lines(found: Sequence[dict[str, Any]], text: bool) -> Iterator[str]:
+def completion_lines(completions: Sequence[dict[str, Any]], text: bool) -> Iterator[str]:
     """Yield completions, a line each, and their text if that is wanted."""
-    for one in found:
-        line = f"first bad line {one['first_bad_line']}" if (one["first_bad_line"] or -1) >= 0 else ""
+    for completion in completions:
+        line = (
+            f"first bad line {completion['first_bad_line']}"
+            if (completion["first_bad_line"] or -1) >= 0
+            else ""
+        )
         judged = {True: "derivation right", False: f"derivation wrong {line}".strip(), None: ""}
-        said = ", ".join(part for part in (one["verdict"], judged[one["derivation_right"]]) if part)
-        where = f"{one['file']} row {one['row']}  sample {one['sample']}"
-        answer = f", answer {_visible(one['answer'])}" if one["answer"] is not None else ""
-        yield f"{where}, {one['tokens']} tokens, {one['finish_reason']}: {said}{answer}"
+        said = ", ".join(
+            part for part in (completion["verdict"], judged[completion["derivation_right"]]) if part
+        )
+        where = f"{completion['file']} row {completion['row']}  sample {completion['sample']}"
+        answer = f", answer {_visible(completion['answer'])}" if completion["answer"] is not None else ""
+        yield f"{where}, {completion['tokens']} tokens, {completion['finish_reason']}: {said}{answer}"
         if text:
-            yield from (f"    {_visible(part)}" for part in one["completion"].split("\n"))
+            yield from (f"    {_visible(part)}" for part in completion["completion"].split("\n"))
 
 
 def _visible(text: str) -> str:

@@ -72,15 +72,15 @@ class Trail:
     @cached_property
     def record_files(self) -> list[str]:
         """Paths of all records of the study."""
-        found = []
+        paths = []
         for top in (self.results, self.figures):
             for place, folders, names in os.walk(self.folder / top):
                 if Path(place) == self.folder / self.results:
                     folders[:] = [name for name in folders if name not in _UNRECORDED]
                 relative = os.path.relpath(place, self.folder)
-                found += [f"{relative}/{name}" for name in names if name.endswith(job_record.SUFFIX)]
+                paths += [f"{relative}/{name}" for name in names if name.endswith(job_record.SUFFIX)]
         paper = str(job_record.path_of(self.paper))
-        return sorted([*found, *([paper] if (self.folder / paper).exists() else [])])
+        return sorted([*paths, *([paper] if (self.folder / paper).exists() else [])])
 
     @cached_property
     def damaged(self) -> dict[str, str]:
@@ -90,18 +90,18 @@ class Trail:
     @cached_property
     def jobs(self) -> list[Record]:
         """Every job of the study that left a record, once, sorted by its first output."""
-        found = {record.digest: record for record in self._read[0]}
-        return sorted(found.values(), key=lambda record: record.outputs[0].path)
+        records = {record.digest: record for record in self._read[0]}
+        return sorted(records.values(), key=lambda record: record.outputs[0].path)
 
     @cached_property
     def _read(self) -> tuple[list[Record], dict[str, str]]:
-        found, damaged = [], {}
+        records, damaged = [], {}
         for path in self.record_files:
             try:
-                found.append(job_record.read(self.folder / path))
+                records.append(job_record.read(self.folder / path))
             except AnatomyError as error:
                 damaged[path] = str(error)
-        return found, damaged
+        return records, damaged
 
     @cached_property
     def makers(self) -> dict[str, Record]:
@@ -111,11 +111,11 @@ class Trail:
     @cached_property
     def readers(self) -> dict[str, list[Record]]:
         """The jobs that read each file or folder."""
-        found: dict[str, list[Record]] = {}
+        readers: dict[str, list[Record]] = {}
         for record in self.jobs:
             for file in record.inputs:
-                found.setdefault(file.path, []).append(record)
-        return found
+                readers.setdefault(file.path, []).append(record)
+        return readers
 
     # Chains ------------------------------------------------------------------------------------------
 
@@ -147,14 +147,14 @@ class Trail:
 
     def following(self, paths: Iterable[str]) -> set[str]:
         """Return the files that are made from any of these, directly or not."""
-        found: set[str] = set()
+        following: set[str] = set()
         todo = list(paths)
         while todo:
             for record in self.readers.get(todo.pop(), []):
-                fresh = {file.path for file in record.outputs} - found
-                found |= fresh
+                fresh = {file.path for file in record.outputs} - following
+                following |= fresh
                 todo += fresh
-        return found
+        return following
 
     # Numbers -----------------------------------------------------------------------------------------
 
@@ -198,7 +198,7 @@ class Trail:
                 concerned = everything or (table in files and not touched.isdisjoint(self.sources(identity)))
             if concerned:
                 numbers.append(identity)
-        numbers.sort(key=lambda one: one not in self.places["numbers"])  # those of the paper first
+        numbers.sort(key=lambda name: name not in self.places["numbers"])  # those of the paper first
         figures = {Path(path).stem for path in files if path.startswith(f"{self.figures}/")}
         tables = {
             Path(path).stem for path in touched if re.fullmatch(rf"{self.results}/tables/[^/]+\.csv", path)
@@ -227,7 +227,7 @@ class Trail:
         path = os.path.relpath(name) if os.path.isabs(name) else os.path.normpath(name)
         if self.maker(path) or (self.folder / path).exists():
             return [], [path]
-        near = [one for one in self.numbers if name in one][:3]
+        near = [identity for identity in self.numbers if name in identity][:3]
         near = near or difflib.get_close_matches(name, self.numbers, n=3, cutoff=0.5)
         hint = f"; did you mean {', '.join(near)}?" if near else "; `list` shows what there is"
         raise AnatomyError(f"{name}: no number, figure, table or file of the study '{self.study}'{hint}")

@@ -121,8 +121,8 @@ def study_folder(output: str) -> str | None:
 
 
 def _state(path: str) -> tuple[int, int]:
-    found = os.stat(path)
-    return found.st_size, 0 if os.path.isdir(path) else found.st_mtime_ns
+    status = os.stat(path)
+    return status.st_size, 0 if os.path.isdir(path) else status.st_mtime_ns
 
 
 def look(path: str, cache: bool = False) -> File:
@@ -164,18 +164,21 @@ def _within(path: str | Path) -> str:
 
 def named(files: Any) -> dict[str, Any]:
     """Return a job's inputs or outputs by name, those that have one: a path, or a list of paths."""
-    found = dict(files.items()) if hasattr(files, "items") else {}
-    return {name: str(one) if isinstance(one, str) else [str(x) for x in one] for name, one in found.items()}
+    by_name = dict(files.items()) if hasattr(files, "items") else {}
+    return {
+        name: str(paths) if isinstance(paths, str) else [str(x) for x in paths]
+        for name, paths in by_name.items()
+    }
 
 
 def plain(value: Any) -> Any:
     """Return a value in the types of JSON."""
     if isinstance(value, Mapping):
-        return {str(name): plain(one) for name, one in value.items()}
+        return {str(name): plain(part) for name, part in value.items()}
     if isinstance(value, (list, tuple)):
-        return [plain(one) for one in value]
+        return [plain(part) for part in value]
     if isinstance(value, (set, frozenset)):
-        return sorted(plain(one) for one in value)
+        return sorted(plain(part) for part in value)
     return value if isinstance(value, (str, int, float, bool, type(None))) else str(value)
 
 

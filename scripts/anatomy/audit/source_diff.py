@@ -13,15 +13,15 @@ from anatomy.audit.words import short
 def differences(old: Any, new: Any, place: str = "") -> list[str]:
     """Return where two values of plain JSON differ, as ``key.key: old -> new``."""
     if isinstance(old, Mapping) and isinstance(new, Mapping):
-        found: list[str] = []
+        lines: list[str] = []
         for key in [*old, *(key for key in new if key not in old)]:
             inner = f"{place}.{key}" if place else str(key)
             if key not in new or key not in old:
                 was, now = (short(part[key]) if key in part else "nothing" for part in (old, new))
-                found.append(f"{inner}: {was} -> {now}")
+                lines.append(f"{inner}: {was} -> {now}")
             else:
-                found += differences(old[key], new[key], inner)
-        return found
+                lines += differences(old[key], new[key], inner)
+        return lines
     if isinstance(old, list) and isinstance(new, list) and len(old) == len(new):
         pairs = enumerate(zip(old, new, strict=True))
         return [line for at, (was, now) in pairs for line in differences(was, now, f"{place}[{at}]")]
@@ -60,10 +60,10 @@ def changed_names(a: str, b: str) -> tuple[str, ...] | None:
 
 def _defined(text: str) -> dict[str, str]:
     """Return what a module defines, each with its code in one form."""
-    found: dict[str, str] = {}
+    definitions: dict[str, str] = {}
 
     def add(name: str, node: ast.AST) -> None:
-        found[name] = found.get(name, "") + ast.dump(node)
+        definitions[name] = definitions.get(name, "") + ast.dump(node)
 
     def visit(body: Iterable[ast.stmt], within: str) -> None:
         for node in body:
@@ -87,7 +87,7 @@ def _defined(text: str) -> dict[str, str]:
         if isinstance(body, list) and not isinstance(node, ast.Module):
             node.body = [line for line in body if not _mute(line)] or [ast.Pass()]  # type: ignore[attr-defined]
     visit(tree.body, "")
-    return found
+    return definitions
 
 
 def _mute(node: ast.AST) -> bool:
@@ -101,5 +101,5 @@ def _mute(node: ast.AST) -> bool:
 
 def new_lines(old: str, new: str) -> list[str]:
     """Return the lines of a text that an older version of it does not have, cut to 100 signs."""
-    found = difflib.ndiff(old.splitlines(), new.splitlines())
-    return [line[2:].strip()[:100] for line in found if line.startswith("+ ")]
+    lines = difflib.ndiff(old.splitlines(), new.splitlines())
+    return [line[2:].strip()[:100] for line in lines if line.startswith("+ ")]

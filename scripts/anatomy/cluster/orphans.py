@@ -34,11 +34,11 @@ def cancel_orphans(folder: Path, patience: float = 120) -> list[str]:
     patience: seconds. Raises AnatomyError where a job does not end in that time, or Slurm does not answer.
     """
     try:
-        found = orphans(_listed(), folder)
-        if found:
-            subprocess.run(["scancel", *found], capture_output=True, text=True, check=True)
+        jobs = orphans(_listed(), folder)
+        if jobs:
+            subprocess.run(["scancel", *jobs], capture_output=True, text=True, check=True)
         deadline = time.monotonic() + patience
-        while remaining := set(found) & set(orphans(_listed(), folder)):
+        while remaining := set(jobs) & set(orphans(_listed(), folder)):
             if time.monotonic() > deadline:
                 raise AnatomyError(
                     f"Slurm job {', '.join(sorted(remaining))}: still there {patience:.0f} s after scancel;"
@@ -48,4 +48,4 @@ def cancel_orphans(folder: Path, patience: float = 120) -> list[str]:
     except (OSError, subprocess.CalledProcessError) as error:
         said = (getattr(error, "stderr", "") or str(error)).strip()
         raise AnatomyError(f"Slurm does not answer: {said}; is this a login node of the cluster?") from error
-    return found
+    return jobs

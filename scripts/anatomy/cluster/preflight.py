@@ -24,7 +24,7 @@ def downloads(repositories: Iterable[tuple[Repository, bool]]) -> tuple[list[Fin
 
     repositories: what is still to be downloaded, and whether its sheet calls it gated.
     """
-    found: list[Finding] = []
+    findings: list[Finding] = []
     ready: list[Repository] = []
     for repository, gated in dict.fromkeys(repositories):
         try:
@@ -33,26 +33,26 @@ def downloads(repositories: Iterable[tuple[Repository, bool]]) -> tuple[list[Fin
                 errors.require_token(repository)
             ready.append(repository)
         except errors.HubError as error:
-            found.append(error_of("download", error.problem, error.remedy))
+            findings.append(error_of("download", error.problem, error.remedy))
     if any(not repository.elsewhere for repository in ready):
         try:
             download.reachable()
         except errors.HubError as error:
-            found.append(error_of("hub", error.problem, error.remedy))
+            findings.append(error_of("hub", error.problem, error.remedy))
             ready = [repository for repository in ready if repository.elsewhere]
     size = 0
     for repository in ready:
         try:
             needed, name = download.look(repository)
         except errors.HubError as error:
-            found.append(error_of("download", error.problem, error.remedy))
+            findings.append(error_of("download", error.problem, error.remedy))
             continue
         size += needed
         if name != repository.id:
             problem = f"the hub calls {repository} {name} now"
             remedy = f"it still comes under its old name; write the new one into {repository.sheet}"
-            found.append(Finding("warning", "download", problem, remedy))
-    return found, size
+            findings.append(Finding("warning", "download", problem, remedy))
+    return findings, size
 
 
 def disk(folder: str | Path, needed: float) -> list[Finding]:
@@ -79,8 +79,8 @@ def disk(folder: str | Path, needed: float) -> list[Finding]:
 def quota_left(folder: Path) -> int | None:
     """Return the bytes that the user may still write; None where there is no quota, or none is told."""
     if shutil.which("lfs"):  # Lustre's own
-        told, said = answer_of("lfs", "quota", "-q", "-u", getpass.getuser(), str(folder))
-        if told:
+        answered, said = answer_of("lfs", "quota", "-q", "-u", getpass.getuser(), str(folder))
+        if answered:
             return parse_quota(said)
     if shutil.which("quota"):
         device = _device(folder)
@@ -104,8 +104,8 @@ def parse_quota(text: str) -> int | None:
 
 def _device(folder: Path) -> str:
     """Return what a folder's file system is mounted from; nothing where the system is not Linux."""
-    told = Path("/proc/self/mounts")
-    lines = told.read_text(encoding="utf-8", errors="replace").splitlines() if told.exists() else []
+    listed = Path("/proc/self/mounts")
+    lines = listed.read_text(encoding="utf-8", errors="replace").splitlines() if listed.exists() else []
     mounts = [line.split()[:2] for line in lines]
     around = [(len(point), device) for device, point in mounts if folder.is_relative_to(point)]
     return max(around, default=(0, ""))[1]
@@ -134,7 +134,7 @@ def gpu_memory(sizes: Iterable[tuple[str, float, int]], memory: float, gpu: str)
 
     sizes: name, parameters in 1e9, and GPUs that share it, of each model; memory: GiB of the GPU.
     """
-    found = []
+    findings = []
     for name, billions, given in sizes:
         gpus = max(given, 1)
         needed = needed_memory(billions, gpus)
@@ -146,20 +146,20 @@ def gpu_memory(sizes: Iterable[tuple[str, float, int]], memory: float, gpu: str)
             remedy += f", or write {fitting[0]} into the column 'gpus' of config/models.tsv"
         size = f"{billions:g} billion parameters on {gpus} GPUs"
         problem = f"{size} need {needed:.0f} GiB of each, {gpu} has {memory:g}"
-        found.append(error_of(f"model {name}", problem, remedy))
-    return found
+        findings.append(error_of(f"model {name}", problem, remedy))
+    return findings
 
 
 def table(findings: Iterable[Finding]) -> list[str]:
     """Return what was found as lines, errors first; what to do stands once under all that ask for it."""
     together: dict[tuple[str, str], list[str]] = {}
     for finding in findings:
-        told = together.setdefault((finding.level, finding.remedy), [])
-        told.append(f"{finding.subject}: {finding.problem}")
+        texts = together.setdefault((finding.level, finding.remedy), [])
+        texts.append(f"{finding.subject}: {finding.problem}")
     lines = []
     for level in ("error", "warning", "note"):
-        for (found, remedy), told in together.items():
-            if found == level:
-                lines += [f"{level:<7}  {text}" for text in told]
+        for (rank, remedy), texts in together.items():
+            if rank == level:
+                lines += [f"{level:<7}  {text}" for text in texts]
                 lines.append(f"{'':<7}  -> {remedy}")
     return lines

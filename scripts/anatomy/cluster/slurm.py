@@ -81,10 +81,10 @@ def minutes(text: str | float) -> float:
         return float(text)
     if text.strip().lower() in ("infinite", "unlimited"):
         return math.inf
-    found = re.fullmatch(r"(?:(\d+)-)?(\d+)(?::(\d+))?(?::(\d+))?", text.strip())
-    if not found:
+    match = re.fullmatch(r"(?:(\d+)-)?(\d+)(?::(\d+))?(?::(\d+))?", text.strip())
+    if not match:
         raise ValueError(f"'{text}' is not a time such as 2-00:00:00")
-    days, *parts = found.groups()
+    days, *parts = match.groups()
     times = [int(part) for part in parts if part is not None]
     if days is None and len(times) < 3:  # MM or MM:SS; with days the first is hours
         times = [0, *times]
@@ -167,7 +167,7 @@ def slurm(requests: Sequence[Request], site: Site) -> list[Finding]:
 
 def parse_nodes(text: str) -> list[Nodes]:
     """Read what ``sinfo`` says in the format ``SINFO``."""
-    found = []
+    nodes = []
     for line in text.splitlines():
         name, state, limit, count, cpus, memory, resources = line.strip().split("|", 6)
         gpus: Counter[str] = Counter()
@@ -176,7 +176,7 @@ def parse_nodes(text: str) -> list[Nodes]:
             if kind == "gpu":
                 number = int(named.pop()) if named and named[-1].isdigit() else 1
                 gpus[named[0] if named else ""] += number
-        found.append(
+        nodes.append(
             Nodes(
                 partition=name.rstrip("*"),
                 default=name.endswith("*"),
@@ -188,26 +188,26 @@ def parse_nodes(text: str) -> list[Nodes]:
                 gpus=gpus,
             )
         )
-    return found
+    return nodes
 
 
 def partitions(nodes: Sequence[Nodes], site: Site) -> list[Finding]:
     """Check the partitions that a site's profile names against those of the cluster."""
     there = {group.partition: group for group in nodes}
-    found = []
+    partitions = []
     for name, limit in site.partitions.items():
         group, subject = there.get(name), f"partition {name}"
         if group is None:
             problem = f"the cluster has none of this name; it has {', '.join(there) or 'none at all'}"
-            found.append(error_of(subject, problem, f"correct `partitions` in {site.file}"))
+            partitions.append(error_of(subject, problem, f"correct `partitions` in {site.file}"))
         elif not group.up:
             problem = "it starts no jobs now: `sinfo` does not call it up"
-            found.append(error_of(subject, problem, f"wait, or name another one in {site.file}"))
+            partitions.append(error_of(subject, problem, f"wait, or name another one in {site.file}"))
         elif group.minutes < limit < math.inf:
             problem = f"its time limit is {_time(group.minutes)}, less than max_runtime {_time(limit)}"
             remedy = f"write max_runtime: {_time(group.minutes)} in {site.file}"
-            found.append(error_of(subject, problem, remedy))
-    return found
+            partitions.append(error_of(subject, problem, remedy))
+    return partitions
 
 
 def _time(value: float) -> str:
@@ -222,7 +222,7 @@ def jobs(nodes: Sequence[Nodes], requests: Iterable[Request], site: Site) -> lis
     """Check that some partition runs the largest job of each rule; equal findings become one."""
     usual = list(site.partitions) or list(dict.fromkeys(group.partition for group in nodes if group.default))
     nodes = sorted(nodes, key=lambda group: (group.cpus, group.memory), reverse=True)
-    found: dict[str, list[str]] = {}
+    jobs: dict[str, list[str]] = {}
     for request in requests:
         reasons = []
         for name in [request.partition] if request.partition else usual:
@@ -236,11 +236,11 @@ def jobs(nodes: Sequence[Nodes], requests: Iterable[Request], site: Site) -> lis
             reasons.append(f"{name} {known[1]}")
         else:
             problem = "; ".join(reasons) or "no partition is named, and the cluster has no default one"
-            found.setdefault(problem, []).append(request.rule)
+            jobs.setdefault(problem, []).append(request.rule)
     remedy = f"correct `partitions`, `resources` or gpu_model in {site.file}, or name a partition that fits"
     return [
         error_of(f"rule {', '.join(dict.fromkeys(rules))}", f"jobs fit no partition: {problem}", remedy)
-        for problem, rules in found.items()
+        for problem, rules in jobs.items()
     ]
 
 
@@ -267,14 +267,14 @@ def account(site: Site) -> list[Finding]:
     """Check the account that jobs are charged to, where the cluster keeps accounts."""
     user = getpass.getuser()
     subject = f"account {site.account}".rstrip()
-    told, said = answer_of("scontrol", "show", "config")
-    kind = re.search(r"^AccountingStorageType\s*=\s*(\S+)", said, re.MULTILINE) if told else None
+    answered, said = answer_of("scontrol", "show", "config")
+    kind = re.search(r"^AccountingStorageType\s*=\s*(\S+)", said, re.MULTILINE) if answered else None
     if kind and kind[1] != "accounting_storage/slurmdbd":
         return [Finding("note", subject, "not checked, since the cluster keeps no accounts", "nothing")]
-    told, said = answer_of(
+    answered, said = answer_of(
         "sacctmgr", "--noheader", "--parsable2", "show", "assoc", f"user={user}", "format=Account"
     )
-    if not told:
+    if not answered:
         return [
             Finding("warning", subject, f"not checked: {_last(said)}", "see what `sacctmgr show assoc` says")
         ]

@@ -60,12 +60,12 @@ def draw(inputs: Inputs) -> Figure:
         rows = support[support["target"] == target]
         names = list(rows["benchmark"].unique())
         for place, (rate, label) in enumerate(RATES.items()):
-            found = rows[rows["rate"] == rate].set_index("benchmark").loc[names]
-            ends = [found["estimate"] - found["low"], found["high"] - found["estimate"]]
+            of_rate = rows[rows["rate"] == rate].set_index("benchmark").loc[names]
+            ends = [of_rate["estimate"] - of_rate["low"], of_rate["high"] - of_rate["estimate"]]
             style = plotting.look(place + 2)
             places = np.arange(len(names)) + 0.16 * (2 * place - 1)
             right.errorbar(
-                found["estimate"], places, xerr=np.clip(ends, 0, None),
+                of_rate["estimate"], places, xerr=np.clip(ends, 0, None),
                 ls="", marker=style["marker"], color=style["color"], capsize=2, label=label,
             )  # fmt: skip
         right.set_yticks(range(len(names)), names)

@@ -30,15 +30,15 @@ def read(spec: Mapping[str, Any], inputs: Sequence[str], columns: Sequence[str])
     frames = []
     for own, benchmark in spec["benchmarks"].items():
         for arm, series in spec["arms"].items():
-            found = table[(table["benchmark"] == benchmark) & (table[which] == series)]
-            if found.empty:
+            points = table[(table["benchmark"] == benchmark) & (table[which] == series)]
+            if points.empty:
                 raise AnatomyError(
                     f"{path}: no numbers of '{series}' on '{benchmark}' for the overlay; change the figure's"
                     " `overlay` in the artifacts file"
                 )
             on = f" on {benchmark}" if len(spec["benchmarks"]) == 1 else ""
             label = f"published: {spec['model']}, {series}{on}"
-            frames.append(found.assign(arm=arm, benchmark=own, label=label))
+            frames.append(points.assign(arm=arm, benchmark=own, label=label))
     chosen: pd.DataFrame = pd.concat(frames)[["arm", "benchmark", "label", *columns]]
     return chosen
 

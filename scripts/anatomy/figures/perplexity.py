@@ -55,11 +55,11 @@ def draw(inputs: Inputs) -> Figure:
 def _points(axes: Any, rows: Any, order: Any, place: int, label: str) -> None:
     """Draw the rows that there are, one above the other in their order, with intervals."""
     at = [spot for spot, name in enumerate(order) if name in rows.index]
-    found = rows.loc[[order[spot] for spot in at]]
-    ends = [found["estimate"] - found["low"], found["high"] - found["estimate"]]
+    points = rows.loc[[order[spot] for spot in at]]
+    ends = [points["estimate"] - points["low"], points["high"] - points["estimate"]]
     style = plotting.look(place)
     axes.errorbar(
-        found["estimate"], np.array(at) + 0.2 * (place - 0.5), xerr=np.clip(ends, 0, None), ls="",
+        points["estimate"], np.array(at) + 0.2 * (place - 0.5), xerr=np.clip(ends, 0, None), ls="",
         marker=style["marker"], color=style["color"], capsize=1.5, lw=0.9, label=label,
     )  # fmt: skip
 

@@ -149,8 +149,8 @@ def legend(figure: Figure, axes: Any, columns: int = 4) -> None:
     It has fewer columns than asked for where they would be wider than the figure.
     """
     entries: dict[str, Any] = {}
-    for one in axes.ravel():
-        for handle, label in zip(*one.get_legend_handles_labels(), strict=True):
+    for axis in axes.ravel():
+        for handle, label in zip(*axis.get_legend_handles_labels(), strict=True):
             entries.setdefault(label, handle)
     columns = min(columns, len(entries))
     while columns > 1 and _legend_width(list(entries), columns) > figure.get_figwidth():

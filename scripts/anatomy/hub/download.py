@@ -104,12 +104,12 @@ def files(repository: Repository) -> list[RepoFile]:
     return taken
 
 
-def _model(found: list[RepoFile]) -> list[RepoFile]:
-    tensors = [f for f in found if f.path.endswith(".safetensors") and not f.path.startswith("consolidated")]
-    weights = tensors or [f for f in found if re.fullmatch(r"pytorch_model.*\.bin", f.path)]
+def _model(files: list[RepoFile]) -> list[RepoFile]:
+    tensors = [f for f in files if f.path.endswith(".safetensors") and not f.path.startswith("consolidated")]
+    weights = tensors or [f for f in files if re.fullmatch(r"pytorch_model.*\.bin", f.path)]
     others = [
         entry
-        for entry in found
+        for entry in files
         if Path(entry.path).suffix in _BESIDES_WEIGHTS
         and not entry.path.startswith(".")
         and entry.path not in (MANIFEST, ORIGIN)
@@ -117,9 +117,9 @@ def _model(found: list[RepoFile]) -> list[RepoFile]:
     return [*others, *weights] if weights else []
 
 
-def _data(found: list[RepoFile]) -> list[RepoFile]:
-    data = [entry for entry in found if Path(entry.path).suffix in _DATA]
-    cards = [entry for entry in found if entry.path in ("README.md", ".huggingface.yaml")]
+def _data(files: list[RepoFile]) -> list[RepoFile]:
+    data = [entry for entry in files if Path(entry.path).suffix in _DATA]
+    cards = [entry for entry in files if entry.path in ("README.md", ".huggingface.yaml")]
     return [*cards, *data] if data else []
 
 
@@ -171,10 +171,10 @@ def _transfer(repository: Repository, file: RepoFile, target: Path) -> None:
 def _verify(repository: Repository, work: Path) -> None:
     """Raise HubError where a file's content is not that which the hub has a checksum of, and remove it."""
     with explained(repository):
-        found = api().verify_repo_checksums(
+        verification = api().verify_repo_checksums(
             repository.id, repo_type=repository.kind, revision=repository.revision, local_dir=work
         )
-        wrong = found.mismatches
+        wrong = verification.mismatches
         for file in wrong:
             (work / file["path"]).unlink()
     if wrong:

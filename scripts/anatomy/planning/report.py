@@ -54,22 +54,22 @@ def _columns(line: Line) -> list[str]:
     return [f"{cost.jobs:,}", *map(_shown, numbers)]
 
 
-def printed(found: Plan, study: Study) -> str:
+def printed(plan: Plan, study: Study) -> str:
     """Return a plan as the text that a user reads."""
-    total = found.total
+    total = plan.total
     gpu = f", on {study.settings['scale']['gpu']}" if "scale" in study.settings else ""
-    blocks = [f"Study {study.name}{gpu}: {total.cost.jobs:,} jobs to run, {found.finished:,} finished."]
+    blocks = [f"Study {study.name}{gpu}: {total.cost.jobs:,} jobs to run, {plan.finished:,} finished."]
     rules = [["rule", *_HEAD, "by"]]
-    rules += [[line.name, *_columns(line), line.basis] for line in found.of("rule")]
+    rules += [[line.name, *_columns(line), line.basis] for line in plan.of("rule")]
     blocks.append(_aligned([*rules, ["total", *_columns(total), total.basis]], [0, 7]))
-    if found.of("artifact"):
-        own = {line.name: line for line in found.of("own")}
+    if plan.of("artifact"):
+        own = {line.name: line for line in plan.of("own")}
         lines = [["table or figure", *_HEAD, "its own GPU-hours", "CPU-hours", "published"]]
-        for line in found.of("artifact"):
+        for line in plan.of("artifact"):
             alone = own.get(line.name)
             mine = [_shown(alone.cost.gpu_hours), _shown(alone.cost.cpu_hours)] if alone else ["", ""]
             lines.append([line.name, *_columns(line), *mine, line.published.replace("none", "")])
-        for line in [*found.of("shared"), *found.of("other"), total]:
+        for line in [*plan.of("shared"), *plan.of("other"), total]:
             mine = [_shown(line.cost.gpu_hours), _shown(line.cost.cpu_hours)]
             lines.append(
                 [f"needed by {line.name}" if line is not total else "total", *_columns(line), *mine, ""]
@@ -80,8 +80,7 @@ def printed(found: Plan, study: Study) -> str:
             + _aligned(lines, [0, 9])
         )
     steps = [
-        f"  {_shown(hours):>6} h  {' '.join([job.rule, *job.wildcards.values()])}"
-        for job, hours in found.path
+        f"  {_shown(hours):>6} h  {' '.join([job.rule, *job.wildcards.values()])}" for job, hours in plan.path
     ]
     blocks.append(
         f"Longest path, {_shown(total.longest_hours)} hours with any number of machines:\n" + "\n".join(steps)
@@ -89,7 +88,7 @@ def printed(found: Plan, study: Study) -> str:
     if total.cost.scratch_gb:
         blocks.append(f"While it runs, the largest training needs {_shown(total.cost.scratch_gb)} GB more.")
     if total.cost.unknown:
-        rules_of = [line.name for line in found.of("rule") if line.cost.unknown]
+        rules_of = [line.name for line in plan.of("rule") if line.cost.unknown]
         blocks.append(
             f"The time of {total.cost.unknown:,} jobs is unknown and counts as 0, since no job of their rules"
             f" has finished: {', '.join(rules_of)}."

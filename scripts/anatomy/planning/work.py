@@ -35,7 +35,7 @@ PROMPT_TOKENS = 250
 """Of a prompt. Assumed."""
 SOLUTION_TOKENS = 500
 """Of a reference solution, and of a text that is learned from. Assumed."""
-DULL = 0.7
+WITHOUT_SIGNAL = 0.7
 """Share of groups that are all right or all wrong, which DAPO draws anew. With 5 refills that is three times
 the samples, the low end of the 3 to 6 times that Yue et al. 2025, appendix D.4, state."""
 DISAGREEING = 0.05
@@ -98,7 +98,7 @@ def training_work(study: Study, run: str) -> dict[str, float]:
     Reinforcement learning, in each round of ``updates`` steps:
 
     * sample: prompts x rollouts x ``expected_tokens``; where groups are drawn anew, times the sum of
-      ``DULL``^i over the refills i; and one more completion a prompt for a greedy response (ReMax);
+      ``WITHOUT_SIGNAL``^i over the refills i; and one more completion a prompt for a greedy response (ReMax);
     * train: prompts x rollouts x (``PROMPT_TOKENS`` + expected tokens), twice with PPO's critic;
     * score: as much for each of: the reference of a KL term, log-probabilities at another temperature than 1,
       the critic's values, and, every ``kl_every`` steps, the KL to the start.
@@ -111,7 +111,7 @@ def training_work(study: Study, run: str) -> dict[str, float]:
         return {"train": float(row.steps * batch * (PROMPT_TOKENS + SOLUTION_TOKENS))}
     preset = study.settings["presets"]["reinforcement"][row.preset]
     rounds, tokens = row.steps / preset["updates"], preset.get("expected_tokens", preset["max_new_tokens"])
-    groups = sum(DULL**refill for refill in range(preset.get("refills", 0) + 1))
+    groups = sum(WITHOUT_SIGNAL**refill for refill in range(preset.get("refills", 0) + 1))
     drawn = preset["prompts"] * (preset["rollouts"] * groups + registry.find(row.algorithm).greedy)
     text = rounds * preset["prompts"] * preset["rollouts"] * (PROMPT_TOKENS + tokens)
     critic = "value" in preset
@@ -189,8 +189,8 @@ def results_bytes(study: Study) -> float:
         for benchmark in study.tests_of(arm)
     )
     trained = [(work(study, "train", {"run": run.run}), len(run.seeds)) for run in study.runs.values()]
-    kept = sum(one.disk * seeds for one, seeds in trained)
-    return 1e9 * (sampled + kept + max((one.scratch for one, _ in trained), default=0.0))
+    kept = sum(work_of.disk * seeds for work_of, seeds in trained)
+    return 1e9 * (sampled + kept + max((work_of.scratch for work_of, _ in trained), default=0.0))
 
 
 def _scoring(study: Study, wildcards: Mapping[str, str]) -> Work:

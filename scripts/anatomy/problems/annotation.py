@@ -250,11 +250,11 @@ def attach(problems: Sequence[Mapping[str, Any]], rows: Iterable[Mapping[str, An
         problems: Rows of the table of problems.
         rows: Rows of the table of annotations.
     """
-    found = {row["problem"]: row for row in rows}
-    facts = {name: row["knowledge"] for name, row in found.items() if row["knowledge"] is not None}
+    given = {row["problem"]: row for row in rows}
+    facts = {name: row["knowledge"] for name, row in given.items() if row["knowledge"] is not None}
     for problem in problems:
         name = problem["problem"]
-        parts = {part: problem[part] or (found[name][part] if name in found else None) for part in PARTS}
+        parts = {part: problem[part] or (given[name][part] if name in given else None) for part in PARTS}
         own = parts["knowledge"]
         others = [text for other, text in sorted(facts.items()) if other != name and text != own]
         nearest = min(others, key=lambda text: abs(len(text) - len(own)), default=None) if own else None

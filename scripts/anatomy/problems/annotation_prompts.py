@@ -69,12 +69,12 @@ def _object(content: str) -> Row:
     answer = content.rpartition("</think>")[2]
     start, end = answer.find("{"), answer.rfind("}")
     try:
-        found = json.loads(answer[start : end + 1]) if 0 <= start < end else None
+        value = json.loads(answer[start : end + 1]) if 0 <= start < end else None
     except (ValueError, RecursionError) as error:
         raise UnusableError(on_one_line(f"not JSON: {type(error).__name__} {error}", 200)) from error
-    if not isinstance(found, dict):
+    if not isinstance(value, dict):
         raise UnusableError(f"holds no JSON object but {on_one_line(content, 80)!r}")
-    return found
+    return value
 
 
 @cache
@@ -93,23 +93,23 @@ def fault_in(annotation: Row) -> str:
 
 
 def read_annotation(content: str) -> Row:
-    found = _object(content)
+    given = _object(content)
     try:
-        fault = fault_in(found)
+        fault = fault_in(given)
     except RecursionError as error:
         raise UnusableError("nested too deeply") from error
-    if fault or set(found) != set(PARTS):
-        raise UnusableError(f"not an annotation: {fault or f'only {sorted(found)}'}")
-    return found
+    if fault or set(given) != set(PARTS):
+        raise UnusableError(f"not an annotation: {fault or f'only {sorted(given)}'}")
+    return given
 
 
 def read_verdict(content: str) -> Row:
-    found = _object(content)
-    if not all(isinstance(found.get(part), bool) for part in PARTS) or not isinstance(
-        found.get("reason"), str
+    given = _object(content)
+    if not all(isinstance(given.get(part), bool) for part in PARTS) or not isinstance(
+        given.get("reason"), str
     ):
         raise UnusableError(on_one_line(f"not a verdict: {content}", 160))
-    return {**{part: found[part] for part in PARTS}, "reason": on_one_line(found["reason"])}
+    return {**{part: given[part] for part in PARTS}, "reason": on_one_line(given["reason"])}
 
 
 _NUMBERED = re.compile(r"^\s*(?:\d{1,2}[.)]|[-*•])\s+(?=\S)")

@@ -42,12 +42,12 @@ class Record:
     def json(self, name: str, kind: type) -> Any:
         """Return what a text holds as JSON, a list or an object."""
         try:
-            found = json.loads(self.text(name))
+            value = json.loads(self.text(name))
         except (ValueError, RecursionError) as error:
             raise self.error(name, f"is not JSON: {error}") from error
-        if not isinstance(found, kind):
-            raise self.error(name, f"holds no JSON {'list' if kind is list else 'object'}: {found!r:.80}")
-        return found
+        if not isinstance(value, kind):
+            raise self.error(name, f"holds no JSON {'list' if kind is list else 'object'}: {value!r:.80}")
+        return value
 
 
 @dataclass(frozen=True)

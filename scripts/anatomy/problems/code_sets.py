@@ -56,16 +56,16 @@ def rows(
     if window and format != "livecodebench":
         raise AnatomyError(f"benchmark '{benchmark}': a window is for the format livecodebench, not {format}")
     dates = _window(window, benchmark)
-    found = (
+    published = (
         Record(record, f"{origin or benchmark}, record {number}") for number, record in enumerate(records, 1)
     )
     if format == "livecodebench":
         problems: Iterable[Problem] = (
-            of_livecodebench(r) for r in found if dates is None or _within(r, dates)
+            of_livecodebench(r) for r in published if dates is None or _within(r, dates)
         )
     else:
         read = of_humaneval if format == "evalplus-humaneval" else of_mbpp
-        problems = _completed([read(record) for record in found], workers)
+        problems = _completed([read(record) for record in published], workers)
     seen: set[str] = set()
     for problem in problems:
         if problem.name in seen:
@@ -105,9 +105,9 @@ def _completed(problems: Sequence[Problem], workers: int) -> Iterator[Problem]:
     unknown = [problem for problem in problems if problem.canonical is not None]
     run = (program(problem.tests, problem.canonical or "") for problem in unknown)
     outcomes = zip(unknown, bubblewrap.run(run, _CANONICAL, workers), strict=True) if unknown else ()
-    found = {id(problem): outcome for problem, outcome in outcomes}
+    outcome_of = {id(problem): outcome for problem, outcome in outcomes}
     for problem in problems:
-        outcome = found.get(id(problem))
+        outcome = outcome_of.get(id(problem))
         if outcome is None:
             yield problem
             continue

@@ -91,8 +91,12 @@ def evaluate(expression: str) -> Fraction:
     symbols.reverse()  # the next one is the last, so that it can be popped
 
     def accept(signs: str) -> str:
-        found = symbols[-1] if symbols else ""
-        return str(symbols.pop()) if isinstance(found, str) and found and found in signs else ""
+        next_symbol = symbols[-1] if symbols else ""
+        return (
+            str(symbols.pop())
+            if isinstance(next_symbol, str) and next_symbol and next_symbol in signs
+            else ""
+        )
 
     def total() -> Fraction:
         value = product()
@@ -276,14 +280,14 @@ def _calculation(expression: str, result: str) -> Calculation:
     return Calculation(expression, plain(written), value, right)
 
 
-def _read(line: str, found: list[Calculation]) -> str:
+def _read(line: str, calculations: list[Calculation]) -> str:
     """Put a mark for each calculation and the number shown after it; append the calculations to ``found``."""
     parts, done = [], 0
     for match in _CALCULATION.finditer(line):
-        found.append(_calculation(match[1], match[2]))
+        calculations.append(_calculation(match[1], match[2]))
         parts.append(line[done : match.start()])
         shown = [form.match(line, match.end()) for form in _SHOWN]
-        result = Fraction(found[-1].result)
+        result = Fraction(calculations[-1].result)
         done = next((form.end() for form in shown if form and _value(form[0]) == result), match.end())
     line = _MARK.join([*parts, line[done:]])
     if "<<" in line or ">>" in line:
@@ -295,11 +299,11 @@ def _moved(bare: str, results: Sequence[Fraction]) -> str:
     """Move a mark after "because" to where the result was told before it: "She has 5 because <mark>."."""
     reason = _REASON.search(bare)
     if reason and len(results) == 1:
-        told = [
+        mentions = [
             match for match in _SAID.finditer(bare[: reason.start()]) if _said(match[0]) == abs(results[0])
         ]
-        if told:
-            return bare[: told[-1].start()] + _MARK + bare[told[-1].end() : reason.start()] + "."
+        if mentions:
+            return bare[: mentions[-1].start()] + _MARK + bare[mentions[-1].end() : reason.start()] + "."
     return bare
 
 
@@ -327,18 +331,18 @@ def annotate(text: str, solution: str, answer: str) -> Annotation:
         raise AnatomyError(
             f"the solution has {len(solution)} characters; at most {LONGEST_SOLUTION} are allowed"
         )
-    found: list[Calculation] = []
+    calculations: list[Calculation] = []
     lines = []
     for line in solution.translate(_RESERVED).splitlines():
-        first = len(found)
-        lines.append((_read(" ".join(line.split()), found), first, len(found)))
+        first = len(calculations)
+        lines.append((_read(" ".join(line.split()), calculations), first, len(calculations)))
     gold = _value(answer)
-    signed = [Fraction(calculation.result) for calculation in found]
+    signed = [Fraction(calculation.result) for calculation in calculations]
     results = [abs(value) for value in signed]
     last = set() if gold is None else {abs(gold)}
     given = {_said(match[0]) for match in _SAID.finditer(text)}
-    told = {number(match[1]) for line, *_ in lines for match in _RESULT.finditer(line)}
-    computed = ({*results, *told} | last) - given
+    stated = {number(match[1]) for line, *_ in lines for match in _RESULT.finditer(line)}
+    computed = ({*results, *stated} | last) - given
 
     steps, links = [], []
     letters: dict[str, str] = {}
@@ -350,18 +354,18 @@ def annotate(text: str, solution: str, answer: str) -> Annotation:
             step = _COMPUTED.sub(rf"\1{HIDDEN}", step).replace(_TOLD, "")
             steps.append(_hide(_fill(step, [HIDDEN] * (end - first)), computed))
         for index in range(first, end):
-            before = [found[earlier].result for earlier in range(first, index)]
+            before = [calculations[earlier].result for earlier in range(first, index)]
             shown = _fill(bare if says else line, [*before, _MARK, *[HIDDEN] * (end - index - 1)])
             hidden = ({*results[index:]} | last) - {*results[:index]} - given
             fact = _hide(shown, hidden).replace(_MARK, SLOT)
             meant = [f"{_hide(means, hidden)}." for letter, means in letters.items() if _names(fact, letter)]
             question = " ".join([*meant, fact.replace(SLOT, BLANK), ASKED])
-            links.append({"question": question, "answer": found[index].result, "fact": fact})
+            links.append({"question": question, "answer": calculations[index].result, "fact": fact})
         if first == end:
             letters |= {match[1]: match[0] for match in _DEFINED.finditer(line)}
     return Annotation(
         plan=plan_controls.numbered(steps) or None,
         subproblems=links or None,
-        calculations=found,
-        ends=bool(found) and signed[-1] == gold,
+        calculations=calculations,
+        ends=bool(calculations) and signed[-1] == gold,
     )

@@ -54,13 +54,13 @@ def of_livecodebench(record: Record) -> Problem:
     if difficulty not in _DIFFICULTY:
         raise record.error("difficulty", f"is {difficulty!r:.80}; allowed are {list(_DIFFICULTY)}")
     starter = record.text("starter_code")
-    told = (
+    instructions = (
         f"{_STARTER}\n```python\n{starter}\n```" if starter else f"{_STDIN}\n```python\n# YOUR CODE HERE\n```"
     )
     return Problem(
         record,
         record.filled("question_id"),
-        f"{record.filled('question_content')}\n\n### Format: {told}",
+        f"{record.filled('question_content')}\n\n### Format: {instructions}",
         None,
         Tests(entry_point, tuple(inputs), tuple(expected), prelude=_PRELUDE, compare="livecodebench"),
         _DIFFICULTY[difficulty],
@@ -78,12 +78,12 @@ def _cases(record: Record, name: str) -> list[tuple[Any, str, str]]:
             raise record.error(name, f"cannot be unwrapped: {error}") from error
     cases = replace(record, fields={name: text}).json(name, list)
     try:
-        found = [(case["testtype"], case["input"], case["output"]) for case in cases]
+        tests = [(case["testtype"], case["input"], case["output"]) for case in cases]
     except (TypeError, KeyError) as error:
         raise record.error(name, f"has a test without type, input or output: {error}") from error
-    if not all(isinstance(value, str) for case in found for value in case[1:]):
+    if not all(isinstance(value, str) for case in tests for value in case[1:]):
         raise record.error(name, "has a test whose input or output is no text")
-    return found
+    return tests
 
 
 _TEXTS = ("SHORT_BINUNICODE", "BINUNICODE", "BINUNICODE8", "UNICODE")

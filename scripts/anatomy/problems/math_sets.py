@@ -209,10 +209,10 @@ def content_digest(rows: Iterable[Mapping[str, Any]]) -> str:
 
 def check_content(rows: Iterable[Mapping[str, Any]], expected: str, name: str) -> None:
     """Raise AnatomyError unless the rows are those that the benchmark sheet pins."""
-    found = content_digest(rows)
-    if found != expected:
+    digest = content_digest(rows)
+    if digest != expected:
         raise AnatomyError(
-            f"benchmark '{name}': its problems or answers are not the pinned ones (sha256 {found}, expected"
+            f"benchmark '{name}': its problems or answers are not the pinned ones (sha256 {digest}, expected"
             f" {expected}); use the published set, or change the column 'sha256' of config/benchmarks.tsv"
         )
 

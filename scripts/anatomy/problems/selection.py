@@ -19,11 +19,11 @@ def disagreeing(first: "pd.DataFrame", second: "pd.DataFrame") -> set[str]:
     if set(first["problem"]) != set(second["problem"]):
         raise AnatomyError("the two arms' counts are not of the same problems: count both again")
     both = first.merge(second, on="problem", validate="one_to_one")
-    found: set[str] = set()
+    problems: set[str] = set()
     for target in ("answer", "derivation"):
         solved = [both[f"{target}_{side}"].fillna(0) > 0 for side in ("x", "y")]
-        found |= set(both["problem"][solved[0] != solved[1]])
-    return found
+        problems |= set(both["problem"][solved[0] != solved[1]])
+    return problems
 
 
 if TYPE_CHECKING:

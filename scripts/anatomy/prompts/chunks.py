@@ -50,7 +50,7 @@ def spans(text: str) -> list[tuple[int, int]]:
 
     An opening mark without its closing one is plain text, so that it cannot swallow what follows.
     """
-    found = []
+    spans = []
     at = 0
     while opening := _OPENING.search(text, at):
         mark, at = opening[0], opening.end()
@@ -64,9 +64,9 @@ def spans(text: str) -> list[tuple[int, int]]:
         else:
             continue
         if end > 0:
-            found.append((opening.start(), end))
+            spans.append((opening.start(), end))
             at = end
-    return found
+    return spans
 
 
 # Chunks -----------------------------------------------------------------------------------------------

@@ -145,8 +145,8 @@ def link(problem: Mapping[str, Any], template: Template, number: int, answers: S
     """Return the prompt of link ``number`` (from 1) of a problem's chain, given the earlier ones' answers."""
     chain = problem["subproblems"]
     earlier = "".join(
-        fill(template.field("earlier"), fact=fill(one["fact"], answer=answer))
-        for one, answer in zip(chain[: number - 1], answers, strict=True)
+        fill(template.field("earlier"), fact=fill(subproblem["fact"], answer=answer))
+        for subproblem, answer in zip(chain[: number - 1], answers, strict=True)
     )
     here = chain[number - 1]["question"]
     asked = fill(template.field("subproblem"), problem=problem["text"], earlier=earlier, link=here)
@@ -170,7 +170,7 @@ def _variants(
     elif condition == SUBPROBLEMS:
         chain = problem["subproblems"] or []
         for number in range(1, len(chain) + 1):
-            answers = [one["answer"] for one in chain[: number - 1]]
+            answers = [subproblem["answer"] for subproblem in chain[: number - 1]]
             yield f"subproblem-{number}", link(problem, template, number, answers), ""
     else:
         level = int(condition.removeprefix("partial-"))

@@ -23,8 +23,8 @@ def most_uneven(shares: Floats, problems: int) -> Floats:
 def share_interval(shares: Floats, problems: int, level: float) -> tuple[Floats, Floats]:
     """Return the ends of the interval of means of values from 0 to 1, as uneven as they can be."""
     hits = most_uneven(shares, problems)
-    found = proportions.share(hits, np.ones_like(hits), level)
-    return found.low, found.high
+    estimate = proportions.share(hits, np.ones_like(hits), level)
+    return estimate.low, estimate.high
 
 
 def change_interval(arm: Floats, base: Floats, problems: int, level: float) -> tuple[Floats, Floats]:
@@ -35,8 +35,8 @@ def change_interval(arm: Floats, base: Floats, problems: int, level: float) -> t
     """
     gains = most_uneven(np.minimum(arm, 1 - base), problems)
     losses = most_uneven(np.minimum(base, 1 - arm), problems)[::-1]
-    found = proportions.change(gains, losses, np.ones_like(gains), level)
-    return found.low, found.high
+    estimate = proportions.change(gains, losses, np.ones_like(gains), level)
+    return estimate.low, estimate.high
 
 
 def p_range(arm: int, base: int, problems: int) -> tuple[float, float]:

@@ -61,7 +61,7 @@ def deviation(n: int, ks: Ints, values: Floats, bins: Sequence[float] = ()) -> A
     curves = mixed(n, ks)
     slack = np.ones((len(ks), 1))
     total = _in_bins(n) if len(bins) else np.ones((1, n + 1))
-    found = optimize.linprog(
+    solution = optimize.linprog(
         np.append(np.zeros(n + 1), 1.0),
         A_ub=np.block([[curves, -slack], [-curves, -slack]]),
         b_ub=np.concatenate([values, -values]),
@@ -69,7 +69,7 @@ def deviation(n: int, ks: Ints, values: Floats, bins: Sequence[float] = ()) -> A
         b_eq=np.asarray(bins, dtype=np.float64) if len(bins) else [1.0],
         method="highs",
     )
-    away = np.abs(curves @ np.asarray(found.x)[:-1] - values)
+    away = np.abs(curves @ np.asarray(solution.x)[:-1] - values)
     return Amount(float(away.max()), int(ks[away.argmax()]))
 
 
@@ -91,7 +91,7 @@ def reach(n: int, ks: Ints, values: Floats, weights: Floats, rounding: float) ->
             "highs-ds",
             "highs-ipm",
         ):  # the one may stop for numerical reasons where the other ends
-            found = optimize.linprog(
+            solution = optimize.linprog(
                 sign * weights,
                 A_ub=np.vstack([curves, -curves]),
                 b_ub=np.concatenate([values + rounding, rounding - values]),
@@ -99,9 +99,9 @@ def reach(n: int, ks: Ints, values: Floats, weights: Floats, rounding: float) ->
                 b_eq=[1.0],
                 method=method,
             )
-            if found.success:
+            if solution.success:
                 break
-        ends.append(float(weights @ np.asarray(found.x)) if found.success else float("nan"))
+        ends.append(float(weights @ np.asarray(solution.x)) if solution.success else float("nan"))
     return ends[0], ends[1]
 
 
@@ -119,8 +119,8 @@ def fit(n: int, ks: Ints, values: Floats, problems: int) -> Fit:
     for c = 0 and 1 come out nearly whole; those of middling c do not, although their curve is right.
     Source: Lawson and Hanson 1974, Solving Least Squares Problems, chapter 23.
     """
-    found, residual = optimize.nnls(mixed(n, ks)[:, 1:], problems * values)
-    return Fit(np.append(problems - found.sum(), found), float(residual))
+    weights, residual = optimize.nnls(mixed(n, ks)[:, 1:], problems * values)
+    return Fit(np.append(problems - weights.sum(), weights), float(residual))
 
 
 def mean_range(bins: Ints, n: int) -> tuple[float, float]:

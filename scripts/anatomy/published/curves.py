@@ -94,7 +94,7 @@ class Contrast:
     def shared(self) -> tuple[Ints, Floats, Floats]:
         """Return every k that both curves have, and pass@k of arm and base there."""
         ks = np.intersect1d(self.arm.ks, self.base.ks)
-        arm, base = (one.values[np.isin(one.ks, ks)] for one in (self.arm, self.base))
+        arm, base = (curve.values[np.isin(curve.ks, ks)] for curve in (self.arm, self.base))
         return ks, arm, base
 
     def ends(self) -> tuple[int, int]:
@@ -114,8 +114,8 @@ def read(files: Files, name: str, columns: Sequence[str], item: str) -> pd.DataF
     paths = {str(file["file"]): str(file["path"]) for file in files}
     frame = csv.read_csv(paths[name], columns)
     sources = csv.read_csv(paths["sources"], ["file", "item", "paper", "version", "place", "read"])
-    told = set(sources.loc[sources["file"] == name, "item"])
-    unknown = sorted(set(frame[item]) - told)
+    known = set(sources.loc[sources["file"] == name, "item"])
+    unknown = sorted(set(frame[item]) - known)
     if unknown:
         raise AnatomyError(
             f"{paths[name]}: {item} {', '.join(unknown)}: no source; add a line with file '{name}' to"
@@ -129,14 +129,14 @@ def curves(files: Files) -> list[Curve]:
     points = read(files, "yue2025_curves", ["figure", "panel", "series", "k", "pass_at_k"], "figure")
     panels = read(files, "yue2025_panels", ["figure", "panel", "benchmark", "model", "problems"], "figure")
     known = {(row["figure"], row["panel"]): row for row in panels.to_dict("records")}
-    found = []
+    curves = []
     for (figure, panel, series), part in points.groupby(["figure", "panel", "series"], sort=False):
         if (figure, panel) not in known:
             raise AnatomyError(f"yue2025_panels.csv: no line for panel '{panel}' of {figure}; add it")
         row = known[figure, panel]
         ks = part["k"].to_numpy(np.int64)
         stated = row["n"]
-        found.append(
+        curves.append(
             Curve(
                 figure=str(figure),
                 benchmark=str(row["benchmark"]),
@@ -149,15 +149,15 @@ def curves(files: Files) -> list[Curve]:
                 values=part["pass_at_k"].to_numpy(np.float64),
             )
         )
-    return found
+    return curves
 
 
-def contrasts(found: Sequence[Curve]) -> list[Contrast]:
+def contrasts(curves: Sequence[Curve]) -> list[Contrast]:
     """Return each curve with its panel's base, which itself has none."""
-    by_names = {tuple(curve.names.values()): curve for curve in found}
+    by_names = {tuple(curve.names.values()): curve for curve in curves}
     return [
         Contrast(curve, by_names[curve.figure, curve.benchmark, curve.model, curve.base])
-        for curve in found
+        for curve in curves
         if curve.series != curve.base
     ]
 

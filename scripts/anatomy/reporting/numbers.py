@@ -72,15 +72,15 @@ def numbers(
 
 def _intervals(columns: Sequence[str]) -> dict[str, tuple[str, str]]:
     """Return the ends of each column's interval: columns of its own, or ``low`` and ``high`` behind it."""
-    found = {
+    named = {
         column: (f"{column}_low", f"{column}_high")
         for column in columns
         if {f"{column}_low", f"{column}_high"} <= set(columns)
     }
     for column, low, high in zip(columns, columns[1:], columns[2:], strict=False):
         if (low, high) == ("low", "high"):
-            found[column] = (low, high)
-    return found
+            named[column] = (low, high)
+    return named
 
 
 def page(identity: str) -> str:

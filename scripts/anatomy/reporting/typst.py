@@ -54,12 +54,12 @@ def compile(paper: Paper) -> tuple[bytes, dict[str, Any]]:
     try:
         # No date in the file: it would change with each run.
         pdf = compiler.compile(format="pdf", timestamp=0)
-        found = json.loads(compiler.query("<place>", field="value"))
+        marks = json.loads(compiler.query("<place>", field="value"))
     except typst.TypstError as error:
         raise AnatomyError(f"{paper.source}: {error.diagnostic}") from error
     assert isinstance(pdf, bytes)  # what Typst makes of this format
     places: dict[str, Any] = {"numbers": {}, "figures": {}, "pages": 0}
-    for place in found:
+    for place in marks:
         if place["kind"] == "end":
             places["pages"] = place["page"]
             continue

@@ -87,8 +87,8 @@ class Texts:
         self.folder = Path(folder)
         self.tokenizer: PreTrainedTokenizerBase = store.load_tokenizer(folder)
         self.config = AutoConfig.from_pretrained(folder)
-        told = getattr(self.config, "max_position_embeddings", None)
-        self.context: int | None = min(filter(None, (context, told)), default=None)
+        positions = getattr(self.config, "max_position_embeddings", None)
+        self.context: int | None = min(filter(None, (context, positions)), default=None)
         path = self.folder / "generation_config.json"
         generation = json.loads(path.read_text()) if path.is_file() else {}
         ends = generation.get("eos_token_id", getattr(self.config, "eos_token_id", None))
@@ -130,7 +130,7 @@ class Texts:
 
     def finish(self, tokens: Sequence[int], ended: bool, stop: Sequence[str]) -> tuple[str, int, str]:
         """Return the text of a completion's tokens, how many of them count, and why it ended."""
-        found = cut(tokens, stop, self.decode)
-        if found:
-            return *found, "stop"
+        stopped = cut(tokens, stop, self.decode)
+        if stopped:
+            return *stopped, "stop"
         return self.decode(tokens), len(tokens), "stop" if ended else "length"

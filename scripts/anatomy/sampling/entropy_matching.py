@@ -53,11 +53,11 @@ def match(
             entropy = tokens = 0.0
             for chunk in chunked(prompts, n, rows):
                 for completions in engine.sample(chunk, n, replace(sampling, temperature=temperature), seed):
-                    for one in completions:
-                        if one.entropy is None:
+                    for completion in completions:
+                        if completion.entropy is None:
                             raise AnatomyError("the engine tells no entropies; none can be matched")
-                        entropy += one.entropy
-                        tokens += one.tokens
+                        entropy += completion.entropy
+                        tokens += completion.tokens
             tried[temperature] = entropy / tokens
             report(f"temperature {temperature:.3f}: {tried[temperature]:.4f} nats a token; aim {target:.4f}")
         return tried[temperature] - target

@@ -59,8 +59,8 @@ class Scorer:
             given = self.tokenizer(prompt)["input_ids"]
             if not given:
                 raise ValueError("a completion cannot be scored after a prompt without a token")
-            found = self._after(given, [self._ids(text, cut) for text, cut in wanted], batch)
-            for places, score in zip(wanted.values(), found, strict=True):
+            likelihoods = self._after(given, [self._ids(text, cut) for text, cut in wanted], batch)
+            for places, score in zip(wanted.values(), likelihoods, strict=True):
                 scores |= dict.fromkeys(places, score)
         return [scores[at] for at in range(len(scores))]
 
@@ -83,8 +83,8 @@ class Scorer:
             # A batch of long and short ones would be mostly padding.
             together = [at for at in order[:size] if 2 * len(completions[at]) >= longest]
             order = order[len(together) :]
-            found = self._score(given[-1], [completions[at] for at in together], prefix)
-            scores |= zip(together, found, strict=True)
+            likelihoods = self._score(given[-1], [completions[at] for at in together], prefix)
+            scores |= zip(together, likelihoods, strict=True)
         return [scores[at] for at in range(len(completions))]
 
     def _score(self, last: int, completions: Sequence[list[int]], prefix: Cache | None) -> list[Score]:

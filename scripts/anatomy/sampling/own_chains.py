@@ -57,12 +57,12 @@ def own_chains(
             for (completion,) in engine.sample(chunk, 1, sampling, seed):
                 sampled[completion.problem] = completion
         goes_on = []
-        found = []
+        completions = []
         for name, chain in by_name.items():
             completion = replace(sampled[name], problem=chain.problem["problem"], sample=chain.sample)
-            found.append(completion)
+            completions.append(completion)
             given = answer(chain.problem, condition, completion)
             if given is not None:
                 goes_on.append(replace(chain, answers=(*chain.answers, given)))
-        yield found
+        yield completions
         chains, number = goes_on, number + 1

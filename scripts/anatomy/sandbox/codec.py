@@ -87,7 +87,7 @@ def _container(letter: str, items: list[Any]) -> Any:
         return tuple(items)
     keys = items[::2] if letter == "d" else items
     hashes = sorted(map(hash, keys))
-    if any(one == other for one, other in zip(hashes, hashes[_SAME_HASH:], strict=False)):
+    if any(first == second for first, second in zip(hashes, hashes[_SAME_HASH:], strict=False)):
         raise MalformedError("too many elements with the same hash")
     if letter == "d":
         return dict(zip(keys, items[1::2], strict=True))

@@ -135,8 +135,8 @@ def _digest(path: Path) -> tuple[bytes, int]:
         end = _footer(file, path)
         file.seek(end)
         footer = file.read()
-        found = re.search(re.escape(_DIGEST) + rb".{1,4}?([0-9a-f]{64})", footer, re.DOTALL)
-        if not found:
+        match = re.search(re.escape(_DIGEST) + rb".{1,4}?([0-9a-f]{64})", footer, re.DOTALL)
+        if not match:
             raise AnatomyError(
                 f"{path}: not a table of this workflow (written or edited by something else);"
                 " delete it and run the workflow again"
@@ -145,7 +145,7 @@ def _digest(path: Path) -> tuple[bytes, int]:
         file.seek(0)
         for start in range(0, end, 1 << 20):
             digest.update(file.read(min(1 << 20, end - start)))
-        at = found.start(1)
+        at = match.start(1)
         digest.update(footer[:at] + _UNKNOWN + footer[at + len(_UNKNOWN) :])
         return digest.hexdigest().encode(), end + at
 

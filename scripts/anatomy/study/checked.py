@@ -72,7 +72,7 @@ _BOUNDS = {
 }
 
 
-def told(error: ErrorDetails) -> str:
+def explained(error: ErrorDetails) -> str:
     """Return what is wrong and what is allowed, of one of pydantic's errors."""
     kind, given, context = error["type"], error["input"], error.get("ctx", {})
     shown = f"'{given}'" if isinstance(given, str) else str(given)
@@ -98,7 +98,7 @@ def told(error: ErrorDetails) -> str:
 
 def first(error: ValidationError) -> ErrorDetails:
     """Return the error that is told: of several the one that is least deep, as the cause of the others."""
-    return min(error.errors(include_url=False), key=lambda one: len(one["loc"]))
+    return min(error.errors(include_url=False), key=lambda detail: len(detail["loc"]))
 
 
 def checked(model: type[Model], content: object, where: str, within: tuple[Hashable, ...] = ()) -> Model:
@@ -116,6 +116,8 @@ def checked(model: type[Model], content: object, where: str, within: tuple[Hasha
     try:
         return model.model_validate(content)
     except ValidationError as error:
-        one = first(error)
-        keys = [*within, *(one["loc"][:-1] if one["type"] == "missing" else one["loc"])]
-        raise AnatomyError(f"{where}: {'.'.join(map(str, keys)) or 'top level'}: {told(one)}") from error
+        detail = first(error)
+        keys = [*within, *(detail["loc"][:-1] if detail["type"] == "missing" else detail["loc"])]
+        raise AnatomyError(
+            f"{where}: {'.'.join(map(str, keys)) or 'top level'}: {explained(detail)}"
+        ) from error

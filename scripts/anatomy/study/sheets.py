@@ -6,7 +6,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from anatomy.errors import AnatomyError
-from anatomy.study.checked import EMPTY, first, told
+from anatomy.study.checked import EMPTY, explained, first
 from anatomy.study.rows import Row
 
 
@@ -68,7 +68,7 @@ def _row(line: dict[str, str], kind: type[Row], where: str) -> Row:
     try:
         return kind.model_validate({column: cell for column, cell in line.items() if cell != EMPTY})
     except ValidationError as error:
-        one = first(error)
-        column = str(one["loc"][0])
-        what = f"'{EMPTY}' is not allowed here" if one["type"] == "missing" else told(one)
+        detail = first(error)
+        column = str(detail["loc"][0])
+        what = f"'{EMPTY}' is not allowed here" if detail["type"] == "missing" else explained(detail)
         raise AnatomyError(f"{where}, column {column}: {what}") from error

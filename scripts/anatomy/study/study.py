@@ -93,12 +93,12 @@ class Study:
         names = ("temperature", "top_p", "max_new_tokens", "stop")
         usual = {name: self.settings["sampling"].get(name, []) for name in names}
         preset = self.preset(arm)
-        found = {name: preset.get(name, usual[name]) for name in names}
+        parameters = {name: preset.get(name, usual[name]) for name in names}
         if self.matched(arm):
-            del found["temperature"]
+            del parameters["temperature"]
         elif self.arms[arm].temperature:
-            found["temperature"] = float(self.arms[arm].temperature)
-        return found
+            parameters["temperature"] = float(self.arms[arm].temperature)
+        return parameters
 
     def preset(self, arm: str) -> Mapping[str, Any]:
         name = self.arms[arm].sampling

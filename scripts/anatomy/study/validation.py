@@ -311,9 +311,9 @@ def _check_claims(study: Study) -> None:
         place = f"{study.settings['claims']}, claim {name}"
         if "counters" in claim:
             _known(claim["counters"], own, "claim with evidence of its own", place)
-        for told in claim.get("evidence", {}).values():
-            if not isinstance(told, str):
-                _known(told["table"], judged, "table of the table claims", place)
+        for evidence in claim.get("evidence", {}).values():
+            if not isinstance(evidence, str):
+                _known(evidence["table"], judged, "table of the table claims", place)
 
 
 def _check_artifact(study: Study, kind: str, name: str, recorded: Collection[str], place: str) -> None:
@@ -354,8 +354,8 @@ def _check_artifact(study: Study, kind: str, name: str, recorded: Collection[str
 def _modules(package: str, defines: str) -> set[str]:
     """Return the modules of a package, by their dotted names in it, that define a function."""
     folder = paths.LIBRARY / package
-    found = (path for path in folder.rglob("*.py") if defines in path.read_text(encoding="utf-8"))
-    return {".".join(path.relative_to(folder).with_suffix("").parts) for path in found}
+    files = (path for path in folder.rglob("*.py") if defines in path.read_text(encoding="utf-8"))
+    return {".".join(path.relative_to(folder).with_suffix("").parts) for path in files}
 
 
 _ANALYSES = _modules("analyses", "def rows(")

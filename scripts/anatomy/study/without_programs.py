@@ -19,7 +19,7 @@ def programs(study: Study) -> Study:
     runs = {name: run for name, run in study.runs.items() if run.benchmark in kept}
     arms = {}
     for name, arm in study.arms.items():
-        benchmarks = tuple(one for one in arm.benchmarks if one in kept)
+        benchmarks = tuple(benchmark for benchmark in arm.benchmarks if benchmark in kept)
         if (arm.model in runs or arm.model in study.models) and (benchmarks or not arm.benchmarks):
             arms[name] = arm.model_copy(update={"benchmarks": benchmarks})
     tables = _artifacts(study.artifacts["tables"], arms, kept)
@@ -39,23 +39,23 @@ def _artifacts(
     artifacts: Mapping[str, Any], arms: Collection[str], benchmarks: Collection[str]
 ) -> dict[str, Any]:
     """Return those tables or figures that are left, with what is left of what they cover."""
-    found = {}
+    kept_entries = {}
     for name, artifact in artifacts.items():
         left = dict(artifact)
         for key in ("benchmarks", "arms", "pairs"):
             covered = artifact.get(key, "all")
             if covered != "all":
                 left[key] = [
-                    one
-                    for one in covered
-                    if (one in benchmarks if key == "benchmarks" else set(_names(one)) <= set(arms))
+                    entry
+                    for entry in covered
+                    if (entry in benchmarks if key == "benchmarks" else set(_names(entry)) <= set(arms))
                 ]
         several = len(artifact.get("arms", [])) >= FEWEST > len(left.get("arms", []))
         emptied = any(artifact.get(key) and not left[key] for key in ("benchmarks", "arms", "pairs"))
         if not several and not emptied:
-            found[name] = left
-    return found
+            kept_entries[name] = left
+    return kept_entries
 
 
-def _names(one: Any) -> list[str]:
-    return [one] if isinstance(one, str) else list(one)
+def _names(value: Any) -> list[str]:
+    return [value] if isinstance(value, str) else list(value)

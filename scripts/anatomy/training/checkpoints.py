@@ -55,18 +55,18 @@ def any_of(flag: bool, device: torch.device) -> bool:
     """Tell, in every process alike, whether the flag is true in any of them."""
     if not torch.distributed.is_initialized():
         return flag
-    told = torch.tensor(float(flag), device=device)
-    torch.distributed.all_reduce(told, torch.distributed.ReduceOp.MAX)
-    return bool(told)
+    any_flag = torch.tensor(float(flag), device=device)
+    torch.distributed.all_reduce(any_flag, torch.distributed.ReduceOp.MAX)
+    return bool(any_flag)
 
 
 def everyone(value: Any) -> list[Any]:
     """Return what each process gave, in their order."""
     if not torch.distributed.is_initialized():
         return [value]
-    told: list[Any] = [None] * torch.distributed.get_world_size()
-    torch.distributed.all_gather_object(told, value)
-    return told
+    values: list[Any] = [None] * torch.distributed.get_world_size()
+    torch.distributed.all_gather_object(values, value)
+    return values
 
 
 def rows_of_everyone(rows: torch.Tensor, left: bool = False) -> torch.Tensor:
@@ -78,9 +78,9 @@ def rows_of_everyone(rows: torch.Tensor, left: bool = False) -> torch.Tensor:
         torch.distributed.all_reduce(longest, torch.distributed.ReduceOp.MAX)
         missing = int(longest) - rows.shape[1]
         rows = torch.nn.functional.pad(rows, (missing, 0) if left else (0, missing))
-    told = [torch.empty_like(rows) for _ in range(torch.distributed.get_world_size())]
-    torch.distributed.all_gather(told, rows.contiguous())
-    return torch.cat(told)
+    parts = [torch.empty_like(rows) for _ in range(torch.distributed.get_world_size())]
+    torch.distributed.all_gather(parts, rows.contiguous())
+    return torch.cat(parts)
 
 
 class Checkpoints(TrainerCallback):  # type: ignore[misc]
@@ -99,7 +99,7 @@ class Checkpoints(TrainerCallback):  # type: ignore[misc]
     ):
         self.work, self.tokenizer, self.exports, self.report = work, tokenizer, set(exports), report
         self.dtype = dtype
-        self.started = self.told = time.monotonic()
+        self.started = self.reported = time.monotonic()
         self.first = 0
 
     def on_train_begin(
@@ -117,10 +117,10 @@ class Checkpoints(TrainerCallback):  # type: ignore[misc]
     ) -> None:
         if state.global_step in self.exports:
             self.export(model, f"step-{state.global_step}")
-        if time.monotonic() - self.told >= 10 or state.global_step == state.max_steps:
-            self.told = time.monotonic()
+        if time.monotonic() - self.reported >= 10 or state.global_step == state.max_steps:
+            self.reported = time.monotonic()
             done = state.global_step - self.first
-            left = (self.told - self.started) / done * (state.max_steps - state.global_step)
+            left = (self.reported - self.started) / done * (state.max_steps - state.global_step)
             last: dict[str, float] = {}
             for row in state.log_history[-8:]:
                 last |= row
@@ -219,11 +219,11 @@ def resume_from(work: Path, fingerprint: Mapping[str, Any]) -> str | None:
         work.mkdir(parents=True)
         mark.write_text(text)
     wait()
-    found = sorted(
+    checkpoints = sorted(
         (int(path.parent.name.rpartition("-")[2]), path.parent)
         for path in work.glob(f"checkpoint-*/{_COMPLETE}")
     )
-    return str(found[-1][1]) if found else None
+    return str(checkpoints[-1][1]) if checkpoints else None
 
 
 def arguments(work: Path, seed: int, steps: int, every: int, learning_rate: float) -> dict[str, Any]:

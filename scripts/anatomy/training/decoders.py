@@ -136,9 +136,9 @@ class VllmDecoder:
         requests = [(prompt, key(*name) % 2**62) for prompt, name in zip(prompts, names, strict=True)]
         engine = trainer.vllm_generation
         draw = self._served if engine.mode == "server" else self._colocated
-        found = draw(engine, requests, group, sampling)
-        tokens = [tokens for tokens, _ in found]
-        logprobs = [[entry[0] for entry in logprobs] for _, logprobs in found]
+        drawn = draw(engine, requests, group, sampling)
+        tokens = [tokens for tokens, _ in drawn]
+        logprobs = [[entry[0] for entry in logprobs] for _, logprobs in drawn]
         return _arrays(tokens, logprobs, group, sampling.max_new_tokens, self.ends, self.pad)
 
     def _colocated(
@@ -173,7 +173,7 @@ class VllmDecoder:
             ],
             use_tqdm=False,
         )[first:last]
-        tokens = [list(one.token_ids) for output in outputs for one in output.outputs]
+        tokens = [list(completion.token_ids) for output in outputs for completion in output.outputs]
         logprobs, _ = extract_logprobs(outputs)
         return list(zip(tokens, logprobs or [], strict=True))
 
@@ -196,7 +196,7 @@ class VllmDecoder:
             with ThreadPoolExecutor(_REQUESTS) as pool:
                 answers = [list(pool.map(ask, share)) for share in shares]
         answers = checkpoints.everyone(answers)[0]
-        return [one for answer in answers[engine.accelerator.process_index] for one in answer]
+        return [sequence for answer in answers[engine.accelerator.process_index] for sequence in answer]
 
 
 def _unpacked(layer: Any, remove_weight: bool) -> None:
@@ -216,9 +216,9 @@ def _arrays(
     ids = np.full((len(tokens), limit), pad, np.int64)
     scores = np.zeros((len(tokens), limit), np.float32)
     lengths = np.array([len(row) for row in tokens], np.int64)
-    for row, (sequence, told) in enumerate(zip(tokens, logprobs, strict=True)):
+    for row, (sequence, sequence_logprobs) in enumerate(zip(tokens, logprobs, strict=True)):
         ids[row, : len(sequence)] = sequence
-        scores[row, : len(sequence)] = [np.nan if score is None else score for score in told]
+        scores[row, : len(sequence)] = [np.nan if score is None else score for score in sequence_logprobs]
     ended = np.array([bool(row) and row[-1] in ends for row in tokens], np.bool_)
     return Decoded(
         ids.reshape(*shape, limit),

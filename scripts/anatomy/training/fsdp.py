@@ -25,10 +25,10 @@ def begin(scale: Scale | None) -> None:
     """Let this process find the others. Raises AnatomyError where their number is not the scale's."""
     if scale is None:
         return
-    found = int(os.environ.get("WORLD_SIZE", 1))
-    if found != scale.world:
+    processes = int(os.environ.get("WORLD_SIZE", 1))
+    if processes != scale.world:
         raise AnatomyError(
-            f"scale: {found} processes run a training of {scale.world}; start it by distributed.run"
+            f"scale: {processes} processes run a training of {scale.world}; start it by distributed.run"
         )
     if scale.world > 1 and not torch.distributed.is_initialized():
         torch.distributed.init_process_group("nccl" if torch.cuda.is_available() else "gloo")
@@ -54,17 +54,17 @@ def options(scale: Scale | None, context: int) -> dict[str, Any]:
     """Return the fields of GRPOConfig that a scale sets; ``context``: tokens of the longest sequence."""
     if scale is None:
         return {}
-    found: dict[str, Any] = {
+    options: dict[str, Any] = {
         "bf16": scale.dtype == "bfloat16",
         "gradient_checkpointing": scale.gradient_checkpointing,
     }
     if scale.world > 1:
-        found["ddp_find_unused_parameters"] = False
+        options["ddp_find_unused_parameters"] = False
     if scale.sharding == "fsdp2":
         # Every process writes its own share of a checkpoint.
-        found |= {"fsdp": True, "fsdp_config": {"state_dict_type": "SHARDED_STATE_DICT"}}
+        options |= {"fsdp": True, "fsdp_config": {"state_dict_type": "SHARDED_STATE_DICT"}}
     if scale.rollouts == "vllm":
-        found |= {
+        options |= {
             "use_vllm": True,
             "vllm_mode": scale.vllm_mode,
             "vllm_tensor_parallel_size": scale.tensor_parallel,
@@ -72,7 +72,7 @@ def options(scale: Scale | None, context: int) -> dict[str, Any]:
             "vllm_max_model_length": context,
             "vllm_enable_sleep_mode": torch.cuda.is_available() and scale.vllm_mode == "colocate",
         }
-    return found
+    return options
 
 
 def on_cpus(arguments: TrainingArguments, scale: Scale | None) -> TrainingArguments:

@@ -149,16 +149,16 @@ def _environment() -> dict[str, str]:
 
 
 def _reason(folder: Path, world: int, status: int) -> str:
-    told = folder / "error.txt"
-    if told.exists():
-        return told.read_text(encoding="utf-8")
+    message = folder / "error.txt"
+    if message.exists():
+        return message.read_text(encoding="utf-8")
     failed = [json.loads(path.read_text(encoding="utf-8")) for path in folder.glob("failed-*.json")]
     if not failed:
         said = _last(folder / "agents.log")
         return f"the training's processes could not be started (status {status}):\n{said}"
     # Those that lost a process fail too: the lost one is meant, or else the first to fail.
-    found = min(failed, key=lambda one: (one["status"] >= 0, one["at"]))
-    rank, ended, log = found["rank"], found["status"], folder / f"rank-{found['rank']}.log"
+    first = min(failed, key=lambda process: (process["status"] >= 0, process["at"]))
+    rank, ended, log = first["rank"], first["status"], folder / f"rank-{first['rank']}.log"
     how = f"failed with status {ended}"
     if ended < 0:
         how = f"was ended by {signal.Signals(-ended).name}"
@@ -173,9 +173,9 @@ def _last(log: Path) -> str:
 
 def _function(name: str) -> Callable[[dict[str, Any], Callable[[str], None]], Any]:
     module, _, attribute = name.partition(":")
-    found: Callable[[dict[str, Any], Callable[[str], None]], Any]
-    found = getattr(importlib.import_module(module), attribute)
-    return found
+    function: Callable[[dict[str, Any], Callable[[str], None]], Any]
+    function = getattr(importlib.import_module(module), attribute)
+    return function
 
 
 def _write(path: Path, value: Any) -> None:
@@ -297,8 +297,8 @@ def _meet(folder: Path, node: int, nodes: int) -> dict[str, Any]:
         if time.monotonic() > until:
             raise SystemExit(f"{path} did not appear: do all nodes see this folder?")
         time.sleep(0.2)
-    found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    return found
+    content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return content
 
 
 def _worker(folder: Path) -> int:

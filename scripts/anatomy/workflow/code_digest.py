@@ -83,15 +83,15 @@ def _imports(source: str) -> tuple[Import, ...]:
     """Return all imports of a source file, but relative ones."""
     key = f"imports {hashlib.sha256(source.encode()).hexdigest()}"
     if key not in _known:
-        tree, found = ast.parse(source), []
+        tree, imports = ast.parse(source), []
         for node in ast.walk(tree):
             if isinstance(node, ast.Import):
-                found += [Import(alias.name, (), node in tree.body) for alias in node.names]
+                imports += [Import(alias.name, (), node in tree.body) for alias in node.names]
             elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
-                found.append(
+                imports.append(
                     Import(node.module, tuple(alias.name for alias in node.names), node in tree.body)
                 )
-        _known[key] = found
+        _known[key] = imports
     return tuple(Import(module, tuple(names), loads) for module, names, loads in _known[key])
 
 
@@ -109,21 +109,21 @@ def _candidates(imports: Iterable[Import]) -> Iterator[str]:
 @cache
 def modules(script: Path) -> tuple[Path, ...]:
     """Return a script and the library's modules that it can reach through its imports, sorted."""
-    found, todo = {script.resolve()}, [script.resolve()]
+    modules, todo = {script.resolve()}, [script.resolve()]
     while todo:
         for name in _candidates(_imports(todo.pop().read_text(encoding="utf-8"))):
             module = (_LIBRARY / name.replace(".", "/")).with_suffix(".py")
-            if module.exists() and module not in found:
-                found.add(module)
+            if module.exists() and module not in modules:
+                modules.add(module)
                 todo.append(module)
-    return tuple(sorted(found))
+    return tuple(sorted(modules))
 
 
 def foreign(script: Path) -> list[Import]:
     """Return the imports of others' packages in all code that a script can reach, sorted."""
     ours = {"anatomy", *(path.stem for path in script.parent.glob("*.py")), *sys.stdlib_module_names}
-    found = (one for path in modules(script) for one in _imports(path.read_text(encoding="utf-8")))
-    return sorted({one for one in found if one.module.partition(".")[0] not in ours})
+    imports = (each for path in modules(script) for each in _imports(path.read_text(encoding="utf-8")))
+    return sorted({each for each in imports if each.module.partition(".")[0] not in ours})
 
 
 def _called(path: Path) -> str:
@@ -149,10 +149,10 @@ def content(path: Path) -> str:
     Raises FileNotFoundError where there is nothing yet.
     """
     if path.is_dir():
-        found = sorted(path.rglob("manifest.json"))
-        if not found:
+        manifests = sorted(path.rglob("manifest.json"))
+        if not manifests:
             raise FileNotFoundError(path)
-        return hashlib.sha256(b"".join(file.read_bytes() for file in found)).hexdigest()
+        return hashlib.sha256(b"".join(file.read_bytes() for file in manifests)).hexdigest()
     if path.suffix == ".parquet":
         return parquet.identity(path)
     with path.open("rb") as file:

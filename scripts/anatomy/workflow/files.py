@@ -289,8 +289,8 @@ def of_workflow(study: Study, root: Path, configfiles: Iterable[str]) -> list[st
         configfiles: The files that the settings were read from; what lies outside the repository is left out.
     """
     patterns = ("Snakefile", "rules/*.smk", "profiles/**/*.yaml", "report/*.rst", "config/**/*")
-    found = [path for pattern in patterns for path in root.glob(pattern) if path.is_file()]
+    files = [path for pattern in patterns for path in root.glob(pattern) if path.is_file()]
     settings = study.settings
     declared = [*settings["sheets"].values(), *artifact_paths(settings), settings.get("claims")]
-    found += [root / path for path in (*configfiles, *declared) if path]
-    return sorted({named(root, path) for path in found if path.is_relative_to(root)})
+    files += [root / path for path in (*configfiles, *declared) if path]
+    return sorted({named(root, path) for path in files if path.is_relative_to(root)})

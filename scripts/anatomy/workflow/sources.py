@@ -161,27 +161,27 @@ def sources(study: Study, kind: str, name: str) -> list[Source]:
     tables = list(artifact.get("tables", []))
     if kind == "figures" and (shown := overlay(study, name)):
         tables.append(shown["table"])
-    found: list[Source] = [
+    sources: list[Source] = [
         {"kind": "tables", "path": f"{results(study)}/tables/{table}.csv", "table": table} for table in tables
     ]
     if "counts" in wanted:
-        found += counts_sources(study, study.arms_of(artifact), benchmarks)
+        sources += counts_sources(study, study.arms_of(artifact), benchmarks)
     if "probes" in wanted:
-        found += probe_sources(study, study.arms_of(artifact), benchmarks)
+        sources += probe_sources(study, study.arms_of(artifact), benchmarks)
     if "extra" in wanted:
-        found += extra_sources(study, study.pairs_of(artifact), benchmarks)
+        sources += extra_sources(study, study.pairs_of(artifact), benchmarks)
     if "scores" in wanted:
-        found += score_sources(study, artifact["texts"], benchmarks)
-        found += verdict_sources(study, artifact["texts"], benchmarks)
+        sources += score_sources(study, artifact["texts"], benchmarks)
+        sources += verdict_sources(study, artifact["texts"], benchmarks)
     if "record" in wanted:
-        found += record_sources(artifact)
+        sources += record_sources(artifact)
     if "problems" in wanted:
         for benchmark in benchmarks:
             path = f"{results(study)}/problems/{benchmark}.parquet"
-            found.append({"kind": "problems", "path": path, "benchmark": benchmark})
+            sources.append({"kind": "problems", "path": path, "benchmark": benchmark})
     if "training" in wanted:
-        found += training_sources(study)
-    return found
+        sources += training_sources(study)
+    return sources
 
 
 def of_table(study: Study, table: str) -> list[Source]:

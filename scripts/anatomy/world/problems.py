@@ -241,14 +241,14 @@ def problems(
     A pure function of its arguments. ``name`` keys the randomness, so that adding a split changes no other.
     """
     rng = generator(seed, "world", name)
-    found: dict[str, Problem] = {}
+    drawn: dict[str, Problem] = {}
     cells = [(length, domain) for length in steps for domain in domains]
-    while len(found) < count:
-        length, domain = cells[len(found) % len(cells)]
+    while len(drawn) < count:
+        length, domain = cells[len(drawn) % len(cells)]
         problem = draw(rng, length, domain)
         if side_of(problem.text) == side:
-            found.setdefault(problem.text, problem)
-    return list(found.values())
+            drawn.setdefault(problem.text, problem)
+    return list(drawn.values())
 
 
 def prompt(problem: Problem, extra: str = "") -> str:

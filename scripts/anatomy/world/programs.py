@@ -179,12 +179,12 @@ def tasks(
     A pure function of its arguments. Sides are divided by the tasks' texts, as those of problems are.
     """
     rng = generator(seed, "tasks", name)
-    found: dict[str, Task] = {}
-    while len(found) < count:
-        task = draw(rng, statements[len(found) % len(statements)])
+    drawn: dict[str, Task] = {}
+    while len(drawn) < count:
+        task = draw(rng, statements[len(drawn) % len(statements)])
         if world_problems.side_of(task.text) == side:
-            found.setdefault(task.text, task)
-    return list(found.values())
+            drawn.setdefault(task.text, task)
+    return list(drawn.values())
 
 
 def documents(seed: int, errors: float) -> Iterator[tuple[str, str]]:

@@ -38,8 +38,10 @@ def validate(folder: Path, severity: str = "REQUIRED") -> list[str]:
             offline=True,
             skip_checks=_NETWORK,
         )
-        found = services.validate(settings).get_issues()
-    return sorted(f"{one.check.identifier}: {one.violatingEntity or folder}: {one.message}" for one in found)
+        issues = services.validate(settings).get_issues()
+    return sorted(
+        f"{issue.check.identifier}: {issue.violatingEntity or folder}: {issue.message}" for issue in issues
+    )
 
 
 def _remember(cache: Path, answers: Mapping[str, Any]) -> None:

@@ -111,8 +111,8 @@ def _list_slots(builder: Builder, workflow: Any, rules: Sequence[str]) -> None:
     """Tell which slots rules and workflow have."""
 
     def slots(*beginnings: str) -> list[dict[str, str]]:
-        found = (slot for begin in beginnings for slot in sorted(builder.slots) if slot.startswith(begin))
-        return [{"@id": slot} for slot in found]
+        chosen = (slot for begin in beginnings for slot in sorted(builder.slots) if slot.startswith(begin))
+        return [{"@id": slot} for slot in chosen]
 
     for rule in rules:
         tool = builder.added[f"#tool-{rule}"]
@@ -149,11 +149,11 @@ def _engine_version(builder: Builder) -> str | None:
     """Return Snakemake's version from the lock file that the jobs ran with."""
     for path, digest in builder.sources.items():
         if path.startswith("envs/") and (place := stored(builder, path, digest)):
-            found = re.search(
+            match = re.search(
                 r"^\W*snakemake(?:-minimal)?==?([\w.]+)", place.read_text(encoding="utf-8"), re.M
             )
-            if found:
-                return found[1]
+            if match:
+                return match[1]
     return None
 
 

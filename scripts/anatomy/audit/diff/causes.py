@@ -34,15 +34,15 @@ class Causes:
             rows: Of what params say of files, these alone matter; all without it.
             only: Files that one side alone has; what params say of them is no cause of its own.
         """
-        found = [
+        causes = [
             Cause(part, part, a.result[part], b.result[part])
             for part in ("rule", "script", "threads", "gpu")
             if a.result[part] != b.result[part]
         ]
-        found += files
-        found += self._code(a, b)
+        causes += files
+        causes += self._code(a, b)
         seeds = [dict(_leaves(record.result["seeds"])) for record in (a, b)]
-        found += _changes("seeds", *seeds)
+        causes += _changes("seeds", *seeds)
         params = [
             {
                 _plain(side, name): _plain(side, value)
@@ -56,33 +56,33 @@ class Causes:
             file = re.search(r"\[(.+)\]$", cause.what)
             if file and (file[1] in set(only) or (rows is not None and file[1] not in set(rows))):
                 continue
-            found.append(cause)
-        found += _environment(a.result["environment"], b.result["environment"])
-        if not found:
+            causes.append(cause)
+        causes += _environment(a.result["environment"], b.result["environment"])
+        if not causes:
             order = [
                 [side.common(f.path) for f in record.inputs] for side, record in ((self.a, a), (self.b, b))
             ]
             if order[0] != order[1] and sorted(order[0]) == sorted(order[1]):
-                found.append(Cause("order", "the order of the inputs"))
-        return found
+                causes.append(Cause("order", "the order of the inputs"))
+        return causes
 
     def _code(self, a: Record, b: Record) -> list[Cause]:
-        found = []
+        causes = []
         for path in sorted({**a.code, **b.code}):
-            one, two = a.code.get(path), b.code.get(path)
-            if one != two:
-                names = self._names(one, two) if one and two else None
-                found.append(Cause("code", path, one, two, names or (), idle=names == ()))
-        return found
+            old, new = a.code.get(path), b.code.get(path)
+            if old != new:
+                names = self._names(old, new) if old and new else None
+                causes.append(Cause("code", path, old, new, names or (), idle=names == ()))
+        return causes
 
-    def _names(self, one: str, two: str) -> tuple[str, ...] | None:
+    def _names(self, old: str, new: str) -> tuple[str, ...] | None:
         """Return what differs between two versions of a source; None where they are not kept."""
-        if (one, two) not in self._defined:
-            before = self.a.source(one) or self.b.source(one)
-            after = self.b.source(two) or self.a.source(two)
+        if (old, new) not in self._defined:
+            before = self.a.source(old) or self.b.source(old)
+            after = self.b.source(new) or self.a.source(new)
             known = before is not None and after is not None
-            self._defined[one, two] = source_diff.changed_names(str(before), str(after)) if known else None
-        return self._defined[one, two]
+            self._defined[old, new] = source_diff.changed_names(str(before), str(after)) if known else None
+        return self._defined[old, new]
 
 
 def _leaves(value: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
@@ -118,7 +118,7 @@ def _changes(kind: str, a: Mapping[str, Any], b: Mapping[str, Any]) -> list[Caus
 
 
 def _environment(a: Mapping[str, Any], b: Mapping[str, Any]) -> list[Cause]:
-    found = _changes("python", {"python": a["python"]}, {"python": b["python"]})
-    found += _changes("package", a["packages"], b["packages"])
+    causes = _changes("python", {"python": a["python"]}, {"python": b["python"]})
+    causes += _changes("package", a["packages"], b["packages"])
     locks = [{lock["path"]: lock["sha256"]} if lock else {} for lock in (a["lock"], b["lock"])]
-    return found + _changes("lock", *locks)
+    return causes + _changes("lock", *locks)

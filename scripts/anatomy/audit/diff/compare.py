@@ -20,15 +20,15 @@ def compare(a: Side, b: Side) -> Difference:
         if _facts(a.numbers[name]) != _facts(b.numbers[name])
     ]
     walk = _Walk(a, b)
-    found: dict[frozenset[tuple[str, ...]], tuple[dict[Step, None], dict[Step, None], list[Changed]]] = {}
-    for one in changed:
-        first, later = walk.number(one)
-        steps, behind, numbers = found.setdefault(frozenset(step.kind for step in first), ({}, {}, []))
+    parted: dict[frozenset[tuple[str, ...]], tuple[dict[Step, None], dict[Step, None], list[Changed]]] = {}
+    for number in changed:
+        first, later = walk.number(number)
+        steps, behind, numbers = parted.setdefault(frozenset(step.kind for step in first), ({}, {}, []))
         steps.update(dict.fromkeys(first))
         behind.update(dict.fromkeys(later))
-        numbers.append(one)
+        numbers.append(number)
     groups = []
-    for steps, behind, numbers in found.values():
+    for steps, behind, numbers in parted.values():
         causes = {str(cause) for step in steps for cause in step.causes}
         others = [step for step in behind if not causes.issuperset(map(str, step.causes))]
         groups.append(Group(_alike(steps), _alike(others), sorted(numbers, key=sort_key)))
@@ -81,7 +81,7 @@ class _Walk:
 
     def records(self) -> list[str]:
         """Return the jobs that differ in themselves without a consequence."""
-        found: dict[str, None] = {}
+        names: dict[str, None] = {}
         for path, b in self.b.makers.items():
             a = self.a.makers.get(path)
             if a is None or a.digest == b.digest:
@@ -93,28 +93,29 @@ class _Walk:
                 {side.common(f.path): f.sha256 for f in r.inputs} for side, r in ((self.a, a), (self.b, b))
             ]
             if made[0] == made[1] and read[0] == read[1] and self._causes.between(a, b, []):
-                found[b.name] = None
-        return list(found)
+                names[b.name] = None
+        return list(names)
 
-    def number(self, one: Changed) -> _Parted:
+    def number(self, changed: Changed) -> _Parted:
         """Return where the chains of a number part."""
-        path = self.a.common(str(one.a["file"]))
-        other = self.b.common(str(one.b["file"]))
+        path = self.a.common(str(changed.a["file"]))
+        other = self.b.common(str(changed.b["file"]))
         everything = "results/*/numbers.json"
         tables = self.a.makers.get(path), self.b.makers.get(other)
         collects = self.a.makers.get(everything), self.b.makers.get(everything)
-        for name, found in ((everything, collects), (path, tables)):
-            lacking = [side for side, record in zip("AB", found, strict=True) if record is None]
+        for name, records in ((everything, collects), (path, tables)):
+            lacking = [side for side, record in zip("AB", records, strict=True) if record is None]
             if lacking:
                 what = f"no record of the job that made it in {' and '.join(lacking)}"
                 return (Step("", name, "", (Cause("record", what),)),), ()
         collect_a, collect_b, table_a, table_b = map(_there, (*collects, *tables))
         read = [_digest(self.a, collect_a, path), _digest(self.b, collect_b, other)]
-        values = [[number["value"], number.get("interval")] for number in (one.a, one.b)]
+        values = [[number["value"], number.get("interval")] for number in (changed.a, changed.b)]
         if read[0] == read[1] or values[0] == values[1]:
             return self._collect(collect_a, collect_b, Path(path).stem)
         rows = (
-            tuple(select(record, number["keys"])) for record, number in ((table_a, one.a), (table_b, one.b))
+            tuple(select(record, number["keys"]))
+            for record, number in ((table_a, changed.a), (table_b, changed.b))
         )
         return self._table(path, table_a, table_b, *rows)
 
@@ -136,11 +137,11 @@ class _Walk:
         """Return where the chains of a table's row part; rows: the inputs that the row is made from."""
         key = (path, rows_a, rows_b)
         if key not in self._known:
-            found = self._pair(a, b, set(rows_a), set(rows_b))
-            if any(cause.kind == "nothing" for step in found[0] for cause in step.causes):
+            parted = self._pair(a, b, set(rows_a), set(rows_b))
+            if any(cause.kind == "nothing" for step in parted[0] for cause in step.causes):
                 # A row may depend on more than it names: a correction over all rows does.
-                found = self._pair(a, b)
-            self._known[key] = found
+                parted = self._pair(a, b)
+            self._known[key] = parted
         return self._known[key]
 
     def _differs(self, path: str) -> bool:
@@ -159,15 +160,15 @@ class _Walk:
         self._known[path] = (), ()  # stands while the chain above is looked at
         a, b = self.a.makers.get(path), self.b.makers.get(path)
         if a is not None and b is not None:
-            found = self._pair(a, b)
+            parted = self._pair(a, b)
         elif a is not None:
-            found = self._lonely(self.a, self.b, "A", a)
+            parted = self._lonely(self.a, self.b, "A", a)
         elif b is not None:
-            found = self._lonely(self.b, self.a, "B", b)
+            parted = self._lonely(self.b, self.a, "B", b)
         else:
-            found = (), ()
-        self._known[path] = found
-        return found
+            parted = (), ()
+        self._known[path] = parted
+        return parted
 
     def _lonely(self, side: Side, other: Side, only: str, record: Record) -> _Parted:
         """Return the first steps, up a chain, that one side alone has."""
@@ -195,15 +196,15 @@ class _Walk:
         later: list[Step] = []
         own: list[Cause] = []
         for path in {**inputs[0], **inputs[1]}:
-            one, two = inputs[0].get(path), inputs[1].get(path)
-            if one and two and one.sha256 == two.sha256:
+            before, after = inputs[0].get(path), inputs[1].get(path)
+            if before and after and before.sha256 == after.sha256:
                 continue
             above = self._why(path) if self._differs(path) else ((), ())
             first += above[0]
             later += above[1]
             if not above[0]:
-                kind = "file" if one and two else "inputs"
-                own.append(Cause(kind, path, one and one.sha256, two and two.sha256))
+                kind = "file" if before and after else "inputs"
+                own.append(Cause(kind, path, before and before.sha256, after and after.sha256))
         only = {path for path in {**inputs[0], **inputs[1]} if not (path in inputs[0] and path in inputs[1])}
         shown = None if rows_a is None else inputs[0].keys() & inputs[1].keys()
         own = self._causes.between(a, b, own, shown, only)

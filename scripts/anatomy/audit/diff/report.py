@@ -11,9 +11,9 @@ from anatomy.audit.words import counted, few
 
 def lines(difference: Difference, limit: int | None = 10) -> Iterator[str]:
     """Yield a difference's lines; limit: numbers shown of each group, None for all."""
-    for letter, one in (("A", difference.a), ("B", difference.b)):
-        yield _head(letter, one)
-        yield from (f"   {note}" for note in one.notes)
+    for letter, side in (("A", difference.a), ("B", difference.b)):
+        yield _head(letter, side)
+        yield from (f"   {note}" for note in side.notes)
     changed = sum(len(group.numbers) for group in difference.groups)
     both = difference.same + changed
     parts = f"{len(difference.only_a)} only in A, {len(difference.only_b)} only in B"
@@ -38,7 +38,7 @@ def lines(difference: Difference, limit: int | None = 10) -> Iterator[str]:
                 yield from _step_lines(steps)
         yield "  |B - A| in half-widths of the wider interval:"
         shown = group.numbers[:limit]
-        yield from (f"    {one}" for one in shown)
+        yield from (f"    {line}" for line in shown)
         if len(shown) < len(group.numbers):
             yield f"    and {len(group.numbers) - len(shown)} more"
     for letter, names in (("A", difference.only_a), ("B", difference.only_b)):
@@ -50,21 +50,21 @@ def lines(difference: Difference, limit: int | None = 10) -> Iterator[str]:
                 yield f"    and {len(names) - limit} more"
 
 
-def _head(letter: str, one: Side) -> str:
-    root = f"root {one.root[:12]}" if one.root else "no root"
-    commits = ", ".join(f"{commit[:10] or 'no commit'} ({jobs} jobs)" for commit, jobs in one.commits[:3])
-    if len(one.commits) > 3:
-        commits += f", {len(one.commits) - 3} more"
-    return f"{letter}: {one.name}: study {one.study}, {root}, commits {commits}, ended {one.ended[:19]}"
+def _head(letter: str, side: Side) -> str:
+    root = f"root {side.root[:12]}" if side.root else "no root"
+    commits = ", ".join(f"{commit[:10] or 'no commit'} ({jobs} jobs)" for commit, jobs in side.commits[:3])
+    if len(side.commits) > 3:
+        commits += f", {len(side.commits) - 3} more"
+    return f"{letter}: {side.name}: study {side.study}, {root}, commits {commits}, ended {side.ended[:19]}"
 
 
 def _step_lines(steps: Sequence[Step]) -> Iterator[str]:
-    one = steps[0]
+    first = steps[0]
     jobs = few([step.job for step in steps])
     counted = f"{len(steps)} jobs: " if len(steps) > 1 else ""
-    yield f"  {counted}{jobs}{f' (only in {one.only})' if one.only else ''}"
+    yield f"  {counted}{jobs}{f' (only in {first.only})' if first.only else ''}"
     kinds: dict[str, list[str]] = {}
-    for cause in one.causes:
+    for cause in first.causes:
         kinds.setdefault(cause.kind, []).append(str(cause))
     for said in kinds.values():
         yield from (f"      {text}" for text in said[:5])

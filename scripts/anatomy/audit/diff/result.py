@@ -113,8 +113,8 @@ class Changed:
         texts = [str(self.a["text"]), str(self.b["text"])]
         if texts[0] == texts[1] and self.a["value"] != self.b["value"]:
             texts = [
-                f"{text} ({interval_in_words(one['value'])})"
-                for text, one in zip(texts, (self.a, self.b), strict=True)
+                f"{text} ({interval_in_words(number['value'])})"
+                for text, number in zip(texts, (self.a, self.b), strict=True)
             ]
         said = f"{self.id}  {texts[0]} -> {texts[1]}"
         if self.a["value"] == self.b["value"] and _interval(self.a) != _interval(self.b):
@@ -140,7 +140,9 @@ class Changed:
         ratio = self.ratio if self.ratio is None or math.isfinite(self.ratio) else "inf"
         facts = {name: getattr(self, name) for name in ("difference", "a_in_b", "b_in_a")}
         kept = ("value", "text", "interval", "rule")
-        sides = {s: {k: one[k] for k in kept if k in one} for s, one in (("a", self.a), ("b", self.b))}
+        sides = {
+            s: {k: number[k] for k in kept if k in number} for s, number in (("a", self.a), ("b", self.b))
+        }
         return {"id": self.id, **sides, **facts, "half_widths": ratio}
 
 
@@ -197,7 +199,7 @@ class Difference:
     @property
     def changed(self) -> list[Changed]:
         """All numbers that changed; those that changed most against their intervals first."""
-        return sorted((one for group in self.groups for one in group.numbers), key=sort_key)
+        return sorted((number for group in self.groups for number in group.numbers), key=sort_key)
 
     def to_json(self) -> dict[str, Any]:
         """Return all of it as plain JSON."""
@@ -211,7 +213,7 @@ class Difference:
                 {
                     "first": [_step_json(steps) for steps in group.first],
                     "later": [_step_json(steps) for steps in group.later],
-                    "numbers": [one.to_json() for one in group.numbers],
+                    "numbers": [number.to_json() for number in group.numbers],
                 }
                 for group in self.groups
             ],
@@ -221,15 +223,15 @@ class Difference:
 
 
 def _step_json(steps: Sequence[Step]) -> dict[str, Any]:
-    one = steps[0]
-    only = {"only": one.only} if one.only else {}
-    causes = [cause.to_json() for cause in one.causes]
-    return {"rule": one.rule, "jobs": [step.job for step in steps], **only, "causes": causes}
+    first = steps[0]
+    only = {"only": first.only} if first.only else {}
+    causes = [cause.to_json() for cause in first.causes]
+    return {"rule": first.rule, "jobs": [step.job for step in steps], **only, "causes": causes}
 
 
-def sort_key(one: Changed) -> tuple[float, float, str]:
-    ratio = -1.0 if one.ratio is None else one.ratio
-    return -ratio, -abs(one.difference or 0.0), one.id
+def sort_key(number: Changed) -> tuple[float, float, str]:
+    ratio = -1.0 if number.ratio is None else number.ratio
+    return -ratio, -abs(number.difference or 0.0), number.id
 
 
 def where(record: Record) -> str:

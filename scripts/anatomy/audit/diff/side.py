@@ -108,10 +108,10 @@ def side(name: str, folder: Path = Path()) -> Side:
             return _of_place(name, Path(place), study)
     place, _, study = name.rpartition(":")
     wanted, study = (place, study) if place else (study, "")
-    found = _of_root(name, wanted, study, folder) or _of_commit(name, wanted, study, folder)
-    if found is None:
+    by_name = _of_root(name, wanted, study, folder) or _of_commit(name, wanted, study, folder)
+    if by_name is None:
         raise AnatomyError(f"{name}: {_unknown(wanted, folder)}")
-    return found
+    return by_name
 
 
 def _of_folder(name: str, study: str, folder: Path) -> Side:
@@ -141,9 +141,9 @@ def _of_place(name: str, place: Path, study: str) -> Side:
         said = f"there are {', '.join(there)}" if there else "there is none"
         which = f"no finished study '{study}' there" if study else "name one finished study of it"
         raise AnatomyError(f"{name}: {which} as FOLDER:STUDY; {said}")
-    found = _of_folder(name, study or there[0], place)
-    found.unpacked = unpacked
-    return found
+    of_folder = _of_folder(name, study or there[0], place)
+    of_folder.unpacked = unpacked
+    return of_folder
 
 
 def _histories(folder: Path, study: str) -> list[Path]:
@@ -186,26 +186,28 @@ def _of_commit(name: str, wanted: str, study: str, folder: Path) -> Side | None:
     if not commit:
         return None
     known, damaged = _commits(folder, study)
-    full = sorted({one for commits in known.values() for one in commits if one.startswith(commit)})
+    full = sorted(
+        {side_then for commits in known.values() for side_then in commits if side_then.startswith(commit)}
+    )
     if not full:
         return None
     if len(full) > 1:
         raise AnatomyError(f"{name}: several commits begin so: {', '.join(full)}")
     ranked: list[tuple[int, str, Side]] = []
     for path in (path for path, commits in known.items() if full[0] in commits):
-        found = _of_history(name, path)
-        at = [record for record in found.jobs if record.run["git"]["commit"] == full[0]]
-        collected = [record for record in found.jobs if record.rule == "collect"]
-        rank = 0 if any(record in at for record in collected) else 1 if 2 * len(at) > len(found.jobs) else 2
-        ended = max((str(record.run["end"]) for record in collected), default=found.ended)
-        ranked.append((rank, ended, found))
+        side = _of_history(name, path)
+        at = [record for record in side.jobs if record.run["git"]["commit"] == full[0]]
+        collected = [record for record in side.jobs if record.rule == "collect"]
+        rank = 0 if any(record in at for record in collected) else 1 if 2 * len(at) > len(side.jobs) else 2
+        ended = max((str(record.run["end"]) for record in collected), default=side.ended)
+        ranked.append((rank, ended, side))
         if rank > 0:
-            found.notes.append(f"{len(at)} of {len(found.jobs)} jobs ran at this commit")
+            side.notes.append(f"{len(at)} of {len(side.jobs)} jobs ran at this commit")
         if any(not record.run["git"]["clean"] for record in at):
-            found.notes.append("with changes that were not committed")
+            side.notes.append("with changes that were not committed")
     best = min(rank for rank, _, _ in ranked)
-    fits = sorted((ended, one.root, one) for rank, ended, one in ranked if rank == best)
-    studies = sorted({one.study for _, _, one in fits})
+    fits = sorted((ended, side_then.root, side_then) for rank, ended, side_then in ranked if rank == best)
+    studies = sorted({side_then.study for _, _, side_then in fits})
     if len(studies) > 1:
         raise AnatomyError(f"{name}: several studies ran at it; name one: {wanted}:{studies[0]}")
     chosen = fits[-1][2]
@@ -222,7 +224,7 @@ def _commits(folder: Path, study: str) -> tuple[dict[Path, set[str]], list[Path]
     for path in _histories(folder, study):
         try:
             text = gzip.decompress(path.read_bytes())
-            known[path] = {one.decode() for one in _COMMIT.findall(text)}
+            known[path] = {match.decode() for match in _COMMIT.findall(text)}
         except (OSError, EOFError, zlib.error):
             damaged.append(path)
     return known, damaged
@@ -244,7 +246,7 @@ def _unknown(wanted: str, folder: Path) -> str:
     """Return what there is, for a name that means nothing."""
     studies = sorted(path.parent.name for path in folder.glob("results/*/numbers.json"))
     known, damaged = _commits(folder, "")
-    commits = sorted({one[:10] for found in known.values() for one in found})
+    commits = sorted({commit_id[:10] for commit_ids in known.values() for commit_id in commit_ids})
     roots = [f"{path.parents[1].name} {_root_of(path)[:12]}" for path in known]
     said = [
         f"{called}: {', '.join(names)}" if names else f"no {called}"
@@ -253,8 +255,10 @@ def _unknown(wanted: str, folder: Path) -> str:
     said += [f"damaged: {', '.join(map(str, damaged))}"] if damaged else []
     commit = _commit(wanted, folder)
     if commit:
-        known_at = {one: one[:10] for found in known.values() for one in found}
-        near = next((known_at[one] for one in _ancestors(commit, folder) if one in known_at), None)
+        known_at = {commit_id: commit_id[:10] for commit_ids in known.values() for commit_id in commit_ids}
+        near = next(
+            (known_at[commit_id] for commit_id in _ancestors(commit, folder) if commit_id in known_at), None
+        )
         nearest = f"; of the commits before it, the last with results is {near}" if near else ""
         return f"no results of commit {commit[:10]} here{nearest}; there are {'; '.join(said)}"
     return (

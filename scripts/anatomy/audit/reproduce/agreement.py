@@ -51,13 +51,13 @@ def compare(recorded: Path, again: Path, keys: Sequence[str] = ()) -> Agreement:
 
 
 def _picture(recorded: Path, again: Path) -> Agreement:
-    with Image.open(recorded) as one, Image.open(again) as other:
-        if one.size != other.size:
-            return Agreement(DIFFERENT, "picture of {} x {} and of {} x {}".format(*one.size, *other.size))
-        a, b = (np.asarray(image.convert("RGBA"), dtype=float) for image in (one, other))
-    found = float(np.sqrt(np.mean((a - b) ** 2)))
+    with Image.open(recorded) as first, Image.open(again) as second:
+        if first.size != second.size:
+            return Agreement(DIFFERENT, "picture of {} x {} and of {} x {}".format(*first.size, *second.size))
+        a, b = (np.asarray(image.convert("RGBA"), dtype=float) for image in (first, second))
+    difference = float(np.sqrt(np.mean((a - b) ** 2)))
     return Agreement(
-        WITHIN if found <= PIXELS else DIFFERENT, f"picture: root mean square {found:.2g} of 255"
+        WITHIN if difference <= PIXELS else DIFFERENT, f"picture: root mean square {difference:.2g} of 255"
     )
 
 
@@ -66,8 +66,8 @@ def _drawing(recorded: Path, again: Path) -> Agreement:
     pictures = [path.with_suffix(".png") for path in (recorded, again)]
     if not all(path.is_file() for path in pictures):
         return Agreement(DIFFERENT, "other bytes, and no picture beside it to compare")
-    found = compare(pictures[0], pictures[1])
-    same = found.outcome == IDENTICAL
+    agreement = compare(pictures[0], pictures[1])
+    same = agreement.outcome == IDENTICAL
     return Agreement(
-        WITHIN if same else found.outcome, "other bytes, the same picture" if same else found.detail
+        WITHIN if same else agreement.outcome, "other bytes, the same picture" if same else agreement.detail
     )

@@ -46,10 +46,10 @@ class Agreement:
         return self.outcome != DIFFERENT
 
 
-def worst(found: Sequence[Agreement]) -> str:
+def worst(agreements: Sequence[Agreement]) -> str:
     """Return the outcome of several agreements together."""
     order = [IDENTICAL, WITHIN, DIFFERENT]
-    return max((one.outcome for one in found), key=order.index, default=IDENTICAL)
+    return max((agreement.outcome for agreement in agreements), key=order.index, default=IDENTICAL)
 
 
 # Numbers and values ----------------------------------------------------------------------------------
@@ -61,12 +61,12 @@ def number(recorded: Mapping[str, Any], again: Mapping[str, Any]) -> Agreement:
     if all(recorded.get(part) == again.get(part) for part in parts):
         return Agreement(IDENTICAL)
     shown = f"{_shown(recorded)} and {_shown(again)}"
-    one, other = _value(recorded.get("value")), _value(again.get("value"))
+    first, second = _value(recorded.get("value")), _value(again.get("value"))
     ends, other_ends = recorded.get("interval"), again.get("interval")
     both = [*(ends or []), recorded.get("value")], [*(other_ends or []), again.get("value")]
     if len(both[0]) == len(both[1]) and all(map(same_value, map(_value, both[0]), map(_value, both[1]))):
         return Agreement(WITHIN, shown)
-    if ends and other_ends and lies_within(one, other_ends) and lies_within(other, ends):
+    if ends and other_ends and lies_within(first, other_ends) and lies_within(second, ends):
         return Agreement(WITHIN, f"{shown}, each inside the other's interval")
     return Agreement(DIFFERENT, shown)
 
@@ -83,13 +83,18 @@ def _value(value: Any) -> Any:
     return math.nan if value is None else value
 
 
-def same_value(one: Any, other: Any) -> bool:
+def same_value(first: Any, second: Any) -> bool:
     """Tell whether two values are the same: numbers up to RELATIVE, nan like nan."""
-    if isinstance(one, str) or isinstance(other, str) or isinstance(one, bool) or isinstance(other, bool):
-        return bool(type(one) is type(other) and one == other)
-    if math.isnan(one) or math.isnan(other):
-        return math.isnan(one) and math.isnan(other)
-    return math.isclose(one, other, rel_tol=RELATIVE)
+    if (
+        isinstance(first, str)
+        or isinstance(second, str)
+        or isinstance(first, bool)
+        or isinstance(second, bool)
+    ):
+        return bool(type(first) is type(second) and first == second)
+    if math.isnan(first) or math.isnan(second):
+        return math.isnan(first) and math.isnan(second)
+    return math.isclose(first, second, rel_tol=RELATIVE)
 
 
 def lies_within(value: Any, ends: Sequence[Any]) -> bool:
@@ -102,40 +107,44 @@ def lies_within(value: Any, ends: Sequence[Any]) -> bool:
 
 
 def compare_json(recorded: Path, again: Path) -> Agreement:
-    one, other = (json.loads(path.read_text(encoding="utf-8")) for path in (recorded, again))
+    first, second = (json.loads(path.read_text(encoding="utf-8")) for path in (recorded, again))
     if recorded.name == "numbers.json":
-        return _numbers(one, other)
-    found = first_difference(one, other)
-    return Agreement(DIFFERENT, found) if found else Agreement(WITHIN, "the same values, written otherwise")
+        return _numbers(first, second)
+    difference = first_difference(first, second)
+    return (
+        Agreement(DIFFERENT, difference)
+        if difference
+        else Agreement(WITHIN, "the same values, written otherwise")
+    )
 
 
 def _numbers(recorded: Mapping[str, Any], again: Mapping[str, Any]) -> Agreement:
     if recorded.keys() != again.keys():
         only = sorted(recorded.keys() ^ again.keys())
         return Agreement(DIFFERENT, f"{len(only)} numbers stand in one of the two only: {only[0]} ...")
-    found = {name: number(recorded[name], again[name]) for name in recorded}
-    unlike = [name for name, one in found.items() if one.outcome != IDENTICAL]
-    different = [name for name in unlike if not found[name].ok]
+    agreements = {name: number(recorded[name], again[name]) for name in recorded}
+    unlike = [name for name, agreement in agreements.items() if agreement.outcome != IDENTICAL]
+    different = [name for name in unlike if not agreements[name].ok]
     if different:
         name = different[0]
         return Agreement(
-            DIFFERENT, f"{len(different)} of {len(found)} numbers: {name}, {found[name].detail} ..."
+            DIFFERENT, f"{len(different)} of {len(agreements)} numbers: {name}, {agreements[name].detail} ..."
         )
-    return Agreement(WITHIN, f"{len(unlike)} of {len(found)} numbers differ within tolerance")
+    return Agreement(WITHIN, f"{len(unlike)} of {len(agreements)} numbers differ within tolerance")
 
 
-def first_difference(one: Any, other: Any, where: str = "") -> str:
+def first_difference(first: Any, second: Any, where: str = "") -> str:
     """Return the first difference of two values of JSON, in words; empty if they are the same."""
-    if isinstance(one, dict) and isinstance(other, dict):
-        if one.keys() != other.keys():
-            return f"{where or 'entries'}: {', '.join(sorted(one.keys() ^ other.keys()))} only in one"
-        pairs = [(one[name], other[name], f"{where}/{name}".lstrip("/")) for name in one]
-    elif isinstance(one, list) and isinstance(other, list):
-        if len(one) != len(other):
-            return f"{where}: {len(one)} and {len(other)} entries"
-        pairs = [(a, b, f"{where}[{place}]") for place, (a, b) in enumerate(zip(one, other, strict=True))]
+    if isinstance(first, dict) and isinstance(second, dict):
+        if first.keys() != second.keys():
+            return f"{where or 'entries'}: {', '.join(sorted(first.keys() ^ second.keys()))} only in one"
+        pairs = [(first[name], second[name], f"{where}/{name}".lstrip("/")) for name in first]
+    elif isinstance(first, list) and isinstance(second, list):
+        if len(first) != len(second):
+            return f"{where}: {len(first)} and {len(second)} entries"
+        pairs = [(a, b, f"{where}[{place}]") for place, (a, b) in enumerate(zip(first, second, strict=True))]
     else:
-        plain = not isinstance(one, dict | list) and not isinstance(other, dict | list)
-        alike = plain and (one is None) == (other is None) and same_value(_value(one), _value(other))
-        return "" if alike else f"{where}: {one} and {other}"
+        plain = not isinstance(first, dict | list) and not isinstance(second, dict | list)
+        alike = plain and (first is None) == (second is None) and same_value(_value(first), _value(second))
+        return "" if alike else f"{where}: {first} and {second}"
     return next(filter(None, (first_difference(*pair) for pair in pairs)), "")

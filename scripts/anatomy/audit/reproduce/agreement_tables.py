@@ -38,16 +38,16 @@ _KEYS = ("problem", "condition", "sample")
 
 def compare_csv(recorded: Path, again: Path, keys: Sequence[str]) -> Agreement:
     # As text first: a column of another type would make every value of it another one.
-    one, other = (
+    first, second = (
         pd.read_csv(path, keep_default_na=False, na_values=[""], dtype=object) for path in (recorded, again)
     )
-    if list(one.columns) != list(other.columns):
-        return Agreement(DIFFERENT, f"columns {', '.join(one.columns)} and {', '.join(other.columns)}")
-    if len(one) != len(other):
-        return Agreement(DIFFERENT, f"{len(one)} and {len(other)} rows")
-    interval = {"estimate", "low", "high"} <= set(one.columns)
+    if list(first.columns) != list(second.columns):
+        return Agreement(DIFFERENT, f"columns {', '.join(first.columns)} and {', '.join(second.columns)}")
+    if len(first) != len(second):
+        return Agreement(DIFFERENT, f"{len(first)} and {len(second)} rows")
+    interval = {"estimate", "low", "high"} <= set(first.columns)
     moved = 0
-    rows = zip(one.to_dict("records"), other.to_dict("records"), strict=True)
+    rows = zip(first.to_dict("records"), second.to_dict("records"), strict=True)
     for place, (row, new) in enumerate(rows):
         values = {str(name): (_parsed(row[name]), _parsed(new[name])) for name in row}
         unlike = [name for name, pair in values.items() if not same_value(*pair)]
@@ -68,7 +68,7 @@ def compare_csv(recorded: Path, again: Path, keys: Sequence[str]) -> Agreement:
         moved += 1
     if moved:
         return Agreement(
-            WITHIN, f"{moved} of {len(one)} rows differ, with estimates inside each other's intervals"
+            WITHIN, f"{moved} of {len(first)} rows differ, with estimates inside each other's intervals"
         )
     return Agreement(WITHIN, "the same values, written otherwise")
 
@@ -90,12 +90,12 @@ def compare_parquet(recorded: Path, again: Path) -> Agreement:
     kind = kinds[0]
     if kind in _SPREAD:
         return _spread(kind, recorded, again)
-    one, other = (pq.read_table(path).replace_schema_metadata() for path in (recorded, again))
-    if one.schema.names != other.schema.names or one.num_rows != other.num_rows:
-        return Agreement(DIFFERENT, f"{one.num_rows} and {other.num_rows} rows, or other columns")
-    if one.equals(other):
+    first, second = (pq.read_table(path).replace_schema_metadata() for path in (recorded, again))
+    if first.schema.names != second.schema.names or first.num_rows != second.num_rows:
+        return Agreement(DIFFERENT, f"{first.num_rows} and {second.num_rows} rows, or other columns")
+    if first.equals(second):
         return Agreement(WITHIN, "the same rows, in other bytes")
-    return _values(one, other, kind == "training")
+    return _values(first, second, kind == "training")
 
 
 def _kind(path: Path) -> str:
@@ -103,16 +103,16 @@ def _kind(path: Path) -> str:
     return metadata.get(b"anatomy.table", b"").decode()
 
 
-def _values(one: pa.Table, other: pa.Table, tolerant: bool) -> Agreement:
+def _values(first: pa.Table, second: pa.Table, tolerant: bool) -> Agreement:
     """Compare tables row by row; tolerant: numbers that are no integers may differ by WEIGHTS."""
     largest = 0.0
-    for name in one.column_names:
-        if one[name].equals(other[name]):
+    for name in first.column_names:
+        if first[name].equals(second[name]):
             continue
-        if not (tolerant and pa.types.is_floating(one[name].type)):
-            place = next(i for i, (a, b) in enumerate(zip(one[name], other[name], strict=True)) if a != b)
+        if not (tolerant and pa.types.is_floating(first[name].type)):
+            place = next(i for i, (a, b) in enumerate(zip(first[name], second[name], strict=True)) if a != b)
             return Agreement(DIFFERENT, f"column {name} differs, first in row {place}")
-        a, b = (table[name].to_numpy() for table in (one, other))
+        a, b = (table[name].to_numpy() for table in (first, second))
         if not (np.isnan(a) == np.isnan(b)).all():
             return Agreement(DIFFERENT, f"column {name} is not told in the same rows")
         largest = max(largest, float(np.nanmax(np.abs(a - b), initial=0.0)))
@@ -122,9 +122,9 @@ def _values(one: pa.Table, other: pa.Table, tolerant: bool) -> Agreement:
 
 def _spread(kind: str, recorded: Path, again: Path) -> Agreement:
     """Compare tables with rows by problem: equal rows, and means over problems."""
-    one, other = (_rows(kind, path) for path in (recorded, again))
-    keys = [name for name in _KEYS if name in one]
-    rows = one.merge(other, on=keys, how="outer", suffixes=("", " again"), indicator=True)
+    before, after = (_rows(kind, path) for path in (recorded, again))
+    keys = [name for name in _KEYS if name in before]
+    rows = before.merge(after, on=keys, how="outer", suffixes=("", " again"), indicator=True)
     # Which links a model reaches of a chain with its own answers depends on those answers.
     own = rows["condition"].str.startswith("own-") if "condition" in rows else pd.Series(False, rows.index)
     alone = rows[(rows["_merge"] != "both") & ~own]
@@ -134,7 +134,7 @@ def _spread(kind: str, recorded: Path, again: Path) -> Agreement:
     both = rows[rows["_merge"] == "both"]
     if both.empty:
         return Agreement(DIFFERENT, "no row stands in both")
-    compared = ["completion"] if kind == "samples" else [name for name in one if name not in keys]
+    compared = ["completion"] if kind == "samples" else [name for name in before if name not in keys]
     first, new = both[compared], both[[f"{name} again" for name in compared]].set_axis(compared, axis=1)
     equal = ((first == new) | (first.isna() & new.isna())).all(axis=1)
     of = "completions" if kind == "samples" else "rows"

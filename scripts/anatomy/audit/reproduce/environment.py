@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from anatomy.audit.job_record import Record
-from anatomy.audit.reproduce.folder import Laid, copied
+from anatomy.audit.reproduce.folder import Workspace, copied
 from anatomy.audit.reproduce.result import Report, last_lines
 from anatomy.audit.words import few
 from anatomy.errors import AnatomyError
@@ -32,14 +32,14 @@ print(json.dumps(found))
 
 
 def check_environment(jobs: Sequence[Record], environment: str, report: Report) -> None:
-    found = _unlike(jobs, sys.executable)
-    if found and environment == "same":
+    unlike = _unlike(jobs, sys.executable)
+    if unlike and environment == "same":
         raise AnatomyError(
-            f"this environment is not the recorded one: {few(found)}; `--environment build` makes the"
+            f"this environment is not the recorded one: {few(unlike)}; `--environment build` makes the"
             " recorded one; `--environment current` goes on with this one, and tolerances tell the rest"
         )
-    if found:
-        report(f"The environment is not the recorded one: {few(found)}")
+    if unlike:
+        report(f"The environment is not the recorded one: {few(unlike)}")
 
 
 def _unlike(jobs: Iterable[Record], python: str) -> list[str]:
@@ -60,7 +60,7 @@ def _unlike(jobs: Iterable[Record], python: str) -> list[str]:
     ]
 
 
-def interpreters(laid: Laid, jobs: Sequence[Record], report: Report) -> dict[str, str]:
+def interpreters(workspace: Workspace, jobs: Sequence[Record], report: Report) -> dict[str, str]:
     """Make an environment for each lock that jobs were run with; return the interpreter for each job."""
     of_lock: dict[tuple[str, str], list[Record]] = {}
     for job in jobs:
@@ -71,23 +71,23 @@ def interpreters(laid: Laid, jobs: Sequence[Record], report: Report) -> dict[str
                 f"{job.name}: {what}: it cannot be built; set it up, and use `--environment current` in it"
             )
         of_lock.setdefault((lock["path"], lock["sha256"]), []).append(job)
-    found: dict[str, str] = {}
+    pythons: dict[str, str] = {}
     for (path, digest), its in of_lock.items():
         folder = Path("environment", digest[:12])
-        report(f"Making the environment of {path} in {laid.work / folder}")
-        lock_file = laid.work / folder.with_suffix(".txt")
-        copied(laid.kept(digest, path), lock_file)
+        report(f"Making the environment of {path} in {workspace.work / folder}")
+        lock_file = workspace.work / folder.with_suffix(".txt")
+        copied(workspace.kept(digest, path), lock_file)
         torch = {v for job in its if (v := job.result["environment"]["packages"].get("torch"))}
         if len(torch) > 1:
             raise AnatomyError(f"jobs were run with several versions of torch: {', '.join(sorted(torch))}")
-        python = build(laid.work / folder, lock_file, next(iter(torch), None))
+        python = build(workspace.work / folder, lock_file, next(iter(torch), None))
         if unlike := _unlike(its, python):
             raise AnatomyError(
-                f"{laid.work / folder}: what {path} gives is not the recorded environment: {few(unlike)};"
-                " `--environment current` goes on with the environment that is here"
+                f"{workspace.work / folder}: what {path} gives is not the recorded environment: {few(unlike)}"
+                "; `--environment current` goes on with the environment that is here"
             )
-        found |= {job.digest: python for job in its}
-    return found
+        pythons |= {job.digest: python for job in its}
+    return pythons
 
 
 def build(folder: Path, lock: Path, torch: str | None) -> str:

@@ -23,7 +23,7 @@ _LINKED = 64 << 20
 # The folder ------------------------------------------------------------------------------------------
 
 
-class Laid:
+class Workspace:
     """The folder in which a chain is run, and the study whose kept files are laid there."""
 
     def __init__(self, trail: Trail, work: Path):
@@ -144,11 +144,11 @@ class Laid:
                 " bring the recorded file back, or start further up where a job makes it"
             )
         files = hashing.files_of(source) if source.is_dir() else [source]
-        for one in files:
-            target = self.work / place / one.relative_to(source)
-            if one.stat().st_size >= _LINKED and _linked(one, target):
+        for path_of in files:
+            target = self.work / place / path_of.relative_to(source)
+            if path_of.stat().st_size >= _LINKED and _linked(path_of, target):
                 continue
-            copied(one, target)
+            copied(path_of, target)
 
     def place(self, path: str) -> str:
         """Return where an input lies in the folder."""

@@ -69,8 +69,8 @@ class Outcome:
     @property
     def ok(self) -> bool:
         """Whether everything was run, or taken as given, and nothing is different."""
-        found = [step.outcome for step in self.steps] + [number.outcome for number in self.numbers]
-        return all(outcome in (IDENTICAL, WITHIN, GIVEN) for outcome in found)
+        outcomes = [step.outcome for step in self.steps] + [number.outcome for number in self.numbers]
+        return all(outcome in (IDENTICAL, WITHIN, GIVEN) for outcome in outcomes)
 
     def to_json(self) -> dict[str, Any]:
         """Return it as plain JSON, with the tolerances."""
@@ -92,9 +92,9 @@ def lines(outcome: Outcome) -> Iterator[str]:
         yield f"{number.outcome:16}  {number.name}: {number.recorded} in the study{again}{detail}"
     yield "Tolerances: " + "; ".join(agreement_result.TOLERANCES) + "."
     kinds = Counter(step.outcome for step in outcome.steps)
-    told = ", ".join(f"{count} {kind}" for kind, count in kinds.items())
+    steps = ", ".join(f"{count} {kind}" for kind, count in kinds.items())
     verdict = "Reproduced." if outcome.ok else "Not reproduced."
-    yield f"{counted(len(outcome.steps), 'job')}: {told}. {verdict}"
+    yield f"{counted(len(outcome.steps), 'job')}: {steps}. {verdict}"
 
 
 def step_line(step: Step) -> str:

@@ -24,7 +24,7 @@ from anatomy.audit.provenance import Trail
 from anatomy.audit.reproduce import agreement, agreement_result
 from anatomy.audit.reproduce.agreement_result import DIFFERENT, IDENTICAL, Agreement
 from anatomy.audit.reproduce.environment import ENVIRONMENTS, check_environment, interpreters
-from anatomy.audit.reproduce.folder import Laid
+from anatomy.audit.reproduce.folder import Workspace
 from anatomy.audit.reproduce.plan import STARTS, Plan, collecting, planned
 from anatomy.audit.reproduce.result import (
     FAILED,
@@ -87,23 +87,23 @@ def reproduce(
         f"{counted(len(plan.run), 'job')} to run, {taken:,.0f} s when recorded;"
         f" files taken as given: {len(plan.given)}"
     )
-    laid = Laid(trail, work)
+    workspace = Workspace(trail, work)
     try:
-        code = list(laid.lay_code(everything))
-        laid.lay_inputs(plan)
+        code = list(workspace.lay_code(everything))
+        workspace.lay_inputs(plan)
     except (AnatomyError, OSError) as error:
-        laid.clear()
+        workspace.clear()
         if isinstance(error, AnatomyError):
             raise
         raise AnatomyError(f"{error.filename or work}: {error.strerror}; nothing was run") from error
     code.append(f"First run on: {'; '.join(dict.fromkeys(map(_machine, everything)))}")
     for line in code:
         report(line)
-    pythons = interpreters(laid, everything, report) if environment == "build" else {}
-    with _Replay(laid, plan, pythons, jobs, report) as replay:
+    pythons = interpreters(workspace, everything, report) if environment == "build" else {}
+    with _Replay(workspace, plan, pythons, jobs, report) as replay:
         steps = replay.all()
-        found = replay.numbers(collect, numbers) if collect else []
-    return Outcome(name, work, start, code, steps, found)
+        again = replay.numbers(collect, numbers) if collect else []
+    return Outcome(name, work, start, code, steps, again)
 
 
 def _machine(record: Record) -> str:
@@ -116,12 +116,14 @@ def _machine(record: Record) -> str:
 class _Replay:
     """Runs a plan's jobs, several at once, and compares what each has made."""
 
-    def __init__(self, laid: Laid, plan: Plan, pythons: Mapping[str, str], jobs: int, report: Report):
+    def __init__(
+        self, workspace: Workspace, plan: Plan, pythons: Mapping[str, str], jobs: int, report: Report
+    ):
         """pythons: the interpreter of a job by its record's digest; without one, that of this process."""
-        self.laid, self.plan, self.pythons, self.report = laid, plan, pythons, report
-        self.work, self.trail = laid.work, laid.trail
+        self.workspace, self.plan, self.pythons, self.report = workspace, plan, pythons, report
+        self.work, self.trail = workspace.work, workspace.trail
         self.made = {file.path for record in plan.run for file in record.outputs}
-        self.found = {path: Output(path, GIVEN) for path in plan.given}
+        self.outputs = {path: Output(path, GIVEN) for path in plan.given}
         """What has come of each file by now."""
         self.steps: dict[str, Step] = {}
         """Finished jobs, by the digests of their records."""
@@ -149,10 +151,10 @@ class _Replay:
         while waiting or running:
             for record in list(waiting):
                 needed = [file.path for file in record.inputs if file.path in self.made]
-                if any(path not in self.found for path in needed):
+                if any(path not in self.outputs for path in needed):
                     continue
                 waiting.remove(record)
-                lost = [path for path in needed if self.found[path].outcome in (FAILED, NOT_RUN)]
+                lost = [path for path in needed if self.outputs[path].outcome in (FAILED, NOT_RUN)]
                 if lost:
                     self._give_up(record, NOT_RUN, f"an earlier job failed: there is no {lost[0]}")
                 else:
@@ -167,7 +169,11 @@ class _Replay:
         given = {record.digest: record for _, record in self.plan.given.values()}
         return [
             *(
-                Step(record.name, [self.found[f.path] for f in record.outputs if f.path in self.found], GIVEN)
+                Step(
+                    record.name,
+                    [self.outputs[f.path] for f in record.outputs if f.path in self.outputs],
+                    GIVEN,
+                )
                 for record in given.values()
             ),
             *(self.steps[record.digest] for record in self.plan.run),
@@ -178,7 +184,7 @@ class _Replay:
         self._finish(record, Step(record.name, outputs, outcome, detail, seconds))
 
     def _finish(self, record: Record, step: Step) -> None:
-        self.found |= {output.path: output for output in step.outputs}
+        self.outputs |= {output.path: output for output in step.outputs}
         self.steps[record.digest] = step
         self.report(f"[{len(self.steps)}/{len(self.plan.run)}] {step_line(step)}")
 
@@ -186,14 +192,14 @@ class _Replay:
 
     def _job(self, record: Record) -> dict[str, Any]:
         """Return a job for the runner, as its record tells it."""
-        result, place = record.result, self.laid.place
+        result, place = record.result, self.workspace.place
 
         def placed(named: Any) -> Any:
             return place(named) if isinstance(named, str) else [place(path) for path in named]
 
         named = result["named"]
         return {
-            "script": str(self.laid.trees[record.run["sources"]] / result["script"]),
+            "script": str(self.workspace.trees[record.run["sources"]] / result["script"]),
             "rule": record.rule,
             "wildcards": result["wildcards"],
             "inputs": [place(file.path) for file in record.inputs],
@@ -255,20 +261,24 @@ class _Replay:
         agreements = {file.path: self._agreement(file) for file in record.outputs}
         outcome = agreement_result.worst(list(agreements.values()))
         said = [
-            f"{path}: {found.detail}" if len(agreements) > 1 else found.detail
-            for path, found in agreements.items()
-            if found.detail
+            f"{path}: {agreement.detail}" if len(agreements) > 1 else agreement.detail
+            for path, agreement in agreements.items()
+            if agreement.detail
         ]
         if record.outputs[0].path.startswith(f"{self.trail.figures}/"):
-            data = {self.laid.place(file.path): self.found.get(file.path) for file in record.inputs}
-            told = ", ".join(f"{Path(path).stem} {one.outcome}" for path, one in data.items() if one)
-            said = [f"data: {told}", *(said or ["picture: identical"])]
-        outputs = [Output(path, found.outcome, found.detail) for path, found in agreements.items()]
+            data = {self.workspace.place(file.path): self.outputs.get(file.path) for file in record.inputs}
+            data_outcomes = ", ".join(
+                f"{Path(path).stem} {output.outcome}" for path, output in data.items() if output
+            )
+            said = [f"data: {data_outcomes}", *(said or ["picture: identical"])]
+        outputs = [
+            Output(path, agreement.outcome, agreement.detail) for path, agreement in agreements.items()
+        ]
         self._finish(record, Step(record.name, outputs, outcome, "; ".join(said), seconds))
 
     def _agreement(self, file: File) -> Agreement:
         """Compare a file that was made again with what was recorded of it, and with the study's."""
-        again, first = self.work / file.path, self.laid.folder / file.path
+        again, first = self.work / file.path, self.workspace.folder / file.path
         if not again.exists():
             return Agreement(DIFFERENT, "the job did not make it")
         same = recorder.look(str(again)).sha256 == file.sha256
@@ -293,7 +303,7 @@ class _Replay:
     def numbers(self, collect: Record, names: Sequence[str]) -> list[Number]:
         """Read numbers again from their tables in the folder, with the code that read them."""
         files = {name: str(self.trail.numbers[name]["file"]) for name in names}
-        lost = [path for path in files.values() if self.found[path].outcome in (FAILED, NOT_RUN)]
+        lost = [path for path in files.values() if self.outputs[path].outcome in (FAILED, NOT_RUN)]
         tables = [path for path in dict.fromkeys(files.values()) if path not in lost]
         job = self._job(collect)
         job |= {"inputs": tables, "named": {"inputs": {}, "outputs": job["named"]["outputs"]}}
@@ -301,19 +311,19 @@ class _Replay:
         again = {}
         if tables and not status:
             again = json.loads((self.work / collect.outputs[0].path).read_text(encoding="utf-8"))
-        found = []
+        numbers = []
         for name, path in files.items():
             recorded = self.trail.numbers[name]
-            told = _text(recorded)
+            before = _text(recorded)
             if path in lost or status:
                 why = f"there is no {path}" if path in lost else self._reason(collect, status)
-                found.append(Number(name, NOT_RUN if path in lost else FAILED, why, told, None))
+                numbers.append(Number(name, NOT_RUN if path in lost else FAILED, why, before, None))
             elif name not in again:
-                found.append(Number(name, DIFFERENT, f"{path} has no such row any more", told, None))
+                numbers.append(Number(name, DIFFERENT, f"{path} has no such row any more", before, None))
             else:
-                one = agreement_result.number(recorded, again[name])
-                found.append(Number(name, one.outcome, one.detail, told, _text(again[name])))
-        return found
+                agreement = agreement_result.number(recorded, again[name])
+                numbers.append(Number(name, agreement.outcome, agreement.detail, before, _text(again[name])))
+        return numbers
 
 
 def _text(number: Mapping[str, Any]) -> str:

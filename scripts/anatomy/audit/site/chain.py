@@ -117,8 +117,8 @@ def _grouped(
     group_of: dict[int, _Group] = {}
     known: dict[tuple[str, frozenset[_Group]], _Group] = {}
 
-    def depends(one: _Group, other: _Group) -> bool:
-        todo, seen = [one], set()
+    def depends(start: _Group, other: _Group) -> bool:
+        todo, seen = [start], set()
         while todo:
             group = todo.pop()
             if group == other:
@@ -151,9 +151,9 @@ def _job_box(graph: Graph, rule: str, turn: int, members: list[int]) -> Box:
 def names(jobs: Sequence[Record]) -> str:
     """Return what jobs of one rule are about: the names that their wildcards take, in the order of jobs."""
     for wildcard in _NAMES:
-        found = dict.fromkeys(job.wildcards[wildcard] for job in jobs if wildcard in job.wildcards)
-        if found:
-            return ", ".join(found)
+        values = dict.fromkeys(job.wildcards[wildcard] for job in jobs if wildcard in job.wildcards)
+        if values:
+            return ", ".join(values)
     return ""
 
 

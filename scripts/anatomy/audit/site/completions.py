@@ -41,8 +41,8 @@ class Piece:
 
     def named(self, kind: str) -> list[str]:
         """Return the files that were counted: ``samples`` or ``verdicts``."""
-        found = self.job.result["named"]["inputs"][kind]
-        return [found] if isinstance(found, str) else list(found)
+        files = self.job.result["named"]["inputs"][kind]
+        return [files] if isinstance(files, str) else list(files)
 
 
 @dataclass
@@ -61,16 +61,16 @@ class Page:
 
 def pages(jobs: Sequence[Record]) -> list[Page]:
     """Return the pages of completions that jobs call for, the arm's own completions first on each."""
-    found: dict[tuple[str, str, str], Page] = {}
+    by_place: dict[tuple[str, str, str], Page] = {}
     for job in jobs:
         if job.rule in COUNTING:
             names = job.wildcards
             of = names["arm"], names["seed"], names["benchmark"]
             name = "" if job.rule == "count" else Path(job.outputs[0].path).stem
-            found.setdefault(of, Page(*of)).pieces.append(Piece(name, job))
-    for page in found.values():
+            by_place.setdefault(of, Page(*of)).pieces.append(Piece(name, job))
+    for page in by_place.values():
         page.pieces.sort(key=lambda piece: piece.name)
-    return list(found.values())
+    return list(by_place.values())
 
 
 def fragment(problem: str, condition: str, piece: str) -> str:
@@ -108,9 +108,9 @@ class Packer:
 
     def _columns(self, piece: Piece) -> dict[tuple[str, str], dict[str, Any]]:
         """Return for each problem and condition what the page shows: question, prompt, a list a column."""
-        found: dict[tuple[str, str], dict[str, Any]] = {}
+        columns_of: dict[tuple[str, str], dict[str, Any]] = {}
         if self.limit == 0:
-            return found
+            return columns_of
         shards = piece.named("samples")
         for shard, (samples, verdicts) in enumerate(zip(shards, piece.named("verdicts"), strict=True)):
             graded = self.made[verdicts]
@@ -119,20 +119,20 @@ class Packer:
             prompts = self._prompts(named["prompts"])
             for row, text, judged in self._rows(samples, verdicts):
                 key = text["problem"], text["condition"]
-                if key not in found:
+                if key not in columns_of:
                     question, answers = problems.get(key[0], ("", []))
                     given = {"question": question, "answers": answers, "prompt": prompts.get(key, "")}
-                    found[key] = {**given, "shards": shards, "rows": []}
-                found[key]["rows"].append(
+                    columns_of[key] = {**given, "shards": shards, "rows": []}
+                columns_of[key]["rows"].append(
                     [
                         *(text["sample"], judged["verdict"], judged["answer"], judged["derivation_right"]),
                         *(judged["first_bad_line"], text["tokens"], text["finish_reason"], shard, row),
                         text["completion"],
                     ]
                 )
-        for columns in found.values():
+        for columns in columns_of.values():
             columns["rows"] = list(map(list, zip(*columns["rows"], strict=True)))
-        return found
+        return columns_of
 
     def _rows(self, samples: str, verdicts: str) -> Iterator[tuple[int, dict[str, Any], dict[str, Any]]]:
         """Yield the rows to keep of a shard: row in it, completion, verdict.

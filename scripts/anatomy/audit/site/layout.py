@@ -65,14 +65,14 @@ def laid_out(boxes: Sequence[Box]) -> _Layout:
 
 def _reduced(box: Box) -> list[Box]:
     """Return what a box is made from, without what it is made from by way of another of these, too."""
-    found: set[str] = set()
+    reached: set[str] = set()
     todo = [inner for source in box.made_from for inner in source.made_from]
     while todo:
-        one = todo.pop()
-        if one.key not in found:
-            found.add(one.key)
-            todo += one.made_from
-    return [source for source in box.made_from if source.key not in found]
+        key = todo.pop()
+        if key.key not in reached:
+            reached.add(key.key)
+            todo += key.made_from
+    return [source for source in box.made_from if source.key not in reached]
 
 
 @cache  # many chains of a study look the same
@@ -141,7 +141,7 @@ def _order(layers: Sequence[list[_Slot]]) -> None:
 
             def middle(slot: _Slot, at: Mapping[int, int] = at, down: bool = down) -> float:
                 near = slot.above if down else slot.below
-                return sum(at[id(one)] for one in near) / len(near) if near else at[id(slot)]
+                return sum(at[id(adjacent)] for adjacent in near) / len(near) if near else at[id(slot)]
 
             layer.sort(key=middle)
         crossings = _crossings(layers)
@@ -152,12 +152,12 @@ def _order(layers: Sequence[list[_Slot]]) -> None:
 
 
 def _crossings(layers: Sequence[Sequence[_Slot]]) -> int:
-    found = 0
+    crossings = 0
     for upper, lower in itertools.pairwise(layers):
         at = {id(slot): place for place, slot in enumerate(lower)}
-        ends = [(place, at[id(one)]) for place, slot in enumerate(upper) for one in slot.below]
-        found += sum((a - c) * (b - d) < 0 for n, (a, b) in enumerate(ends) for c, d in ends[:n])
-    return found
+        ends = [(place, at[id(target)]) for place, slot in enumerate(upper) for target in slot.below]
+        crossings += sum((a - c) * (b - d) < 0 for n, (a, b) in enumerate(ends) for c, d in ends[:n])
+    return crossings
 
 
 def _place(layers: Sequence[Sequence[_Slot]]) -> None:
@@ -171,23 +171,23 @@ def _place(layers: Sequence[Sequence[_Slot]]) -> None:
         for layer in layers if sweep % 2 == 0 else reversed(layers):
             wanted, weights = [], []
             for slot in layer:
-                near = [(_weight(slot, one), one.middle) for one in (*slot.above, *slot.below)]
+                near = [(_weight(slot, other), other.middle) for other in (*slot.above, *slot.below)]
                 total = sum(weight for weight, _ in near)
                 wanted.append(sum(weight * at for weight, at in near) / total if near else slot.middle)
                 weights.append(max(total, 1))
             _spread(layer, wanted, weights)
 
 
-def _weight(one: _Slot, other: _Slot) -> int:
+def _weight(first: _Slot, second: _Slot) -> int:
     """Return how much two slots draw each other: the ways past boxes should be straight."""
-    return 1 << 2 * ((one.box is None) + (other.box is None))
+    return 1 << 2 * ((first.box is None) + (second.box is None))
 
 
 def _spread(layer: Sequence[_Slot], wanted: Sequence[float], weights: Sequence[int]) -> None:
     """Set the middles nearest to those wanted (weighted least squares) that keep order and room."""
     offsets = [0.0]
-    for one, other in itertools.pairwise(layer):
-        offsets.append(offsets[-1] + (one.width + other.width) / 2 + _BETWEEN)
+    for left, right in itertools.pairwise(layer):
+        offsets.append(offsets[-1] + (left.width + right.width) / 2 + _BETWEEN)
     # Pool neighbours that are in each other's way: they move as one block.
     blocks: list[tuple[float, int, int]] = []  # weighted sum, weight, number
     for want, offset, weight in zip(wanted, offsets, weights, strict=True):

@@ -107,7 +107,7 @@ class Counted:
 def visible(value: object) -> object:
     """Return text with what would be invisible, or turn its direction, escaped; other values as given."""
     if type(value) is str:
-        return _HIDDEN.sub(lambda found: f"\\u{ord(found[0]):04x}", value)
+        return _HIDDEN.sub(lambda hidden: f"\\u{ord(hidden[0]):04x}", value)
     return value
 
 

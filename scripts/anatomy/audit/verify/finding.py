@@ -54,6 +54,6 @@ def lines(verdict: Verdict, limit: int = 5) -> Iterator[str]:
             yield f"  figures: {', '.join(after.figures)}"
     yield from (f"note: {note}" for note in verdict.notes)
     several = "s" * (len(verdict.findings) > 1)
-    found = f"{len(verdict.findings)} finding{several}" if verdict.findings else "nothing differs"
-    yield f"{found}: {verdict.records} records, {verdict.files} files, {verdict.numbers} numbers looked at"
+    total = f"{len(verdict.findings)} finding{several}" if verdict.findings else "nothing differs"
+    yield f"{total}: {verdict.records} records, {verdict.files} files, {verdict.numbers} numbers looked at"
     yield f"root {verdict.root}"
