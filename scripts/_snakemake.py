@@ -33,7 +33,10 @@ def described(job: Any) -> dict[str, Any]:
 def load(configfiles: list[Path], overrides: Mapping[str, Any] | None = None, **dag: Any) -> Any:
     """Return Snakemake's workflow, to look at and not to run.
 
-    overrides: settings as on the command line; ``dag``: fields of its DAGSettings.
+    Args:
+        configfiles: The study's configuration; none: that of the Snakefile.
+        overrides: Settings as on the command line.
+        **dag: Fields of Snakemake's DAGSettings.
     """
     import snakemake.api  # noqa: F401  (first, since the modules import each other)
     from snakemake.settings import types as settings
@@ -57,7 +60,10 @@ def load(configfiles: list[Path], overrides: Mapping[str, Any] | None = None, **
 def resolve(target: str, configfiles: list[Path]) -> Any:
     """Return the job that makes ``target``, in the shape of the object that Snakemake gives to scripts.
 
-    Nothing is run, and no upstream file is made. Raises AnatomyError where no rule makes the target.
+    Nothing is run, and no upstream file is made.
+
+    Raises:
+        AnatomyError: No rule makes the target.
     """
     workflow = load(configfiles, rerun_triggers=frozenset())
     from snakemake.dag import DAG
@@ -74,8 +80,15 @@ def params(
 ) -> dict[str, Any]:
     """Return the params that the workflow has now for recorded jobs, by the digest of their records.
 
-    overrides: settings given on the command line. A job that the workflow does not have any more is left out.
-    Raises AnatomyError where the settings are not valid.
+    A job that the workflow does not have any more is left out.
+
+    Args:
+        records: The jobs.
+        configfiles: The study's configuration; none: that of the Snakefile.
+        overrides: Settings given on the command line.
+
+    Raises:
+        AnatomyError: The settings are not valid.
     """
     from anatomy.workflow import code_digest
 

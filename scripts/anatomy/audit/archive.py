@@ -92,9 +92,15 @@ def _inside(name: str) -> bool:
 
 
 def pack(trail: Trail, path: Path, tracked: Iterable[str]) -> Path:
-    """Write an archive (.tar.gz) of a study and return its path; ``tracked``: files under version control.
+    """Write an archive (.tar.gz) of a study and return its path.
 
-    Raises AnatomyError where the study has no ledger, or a file cannot be read or written.
+    Args:
+        trail: The study.
+        path: The archive.
+        tracked: Files under version control.
+
+    Raises:
+        AnatomyError: The study has no ledger, or a file cannot be read or written.
     """
     root = str(trail.ledger["root"])
     top = f"{trail.study}-{root[:12]}"
@@ -141,8 +147,13 @@ def _note(trail: Trail, root: str) -> str:
 def unpack(path: Path, folder: Path, wanted: Callable[[str], bool] | None = None) -> Path:
     """Unpack an archive into a folder and return the repository in it.
 
-    wanted: which files, by their paths in the repository; all without. Raises AnatomyError for what is no
-    such archive, is damaged, or names a file outside of itself.
+    Args:
+        path: The archive.
+        folder: The folder.
+        wanted: Which files, by their paths in the repository; all without it.
+
+    Raises:
+        AnatomyError: It is no such archive, is damaged, or names a file outside of itself.
     """
     tops: set[str] = set()
     try:

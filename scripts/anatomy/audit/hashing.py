@@ -16,8 +16,13 @@ _CACHE = Path("results/.hashes")
 def sha256(path: str | Path, cache: bool = False) -> str:
     """Return the SHA-256 of a file's bytes, in hex.
 
-    cache: take the digest of a large file from an earlier call, if size, times (the change time, which no
-    program sets, among them) and inode are the same. Raises OSError where the file cannot be read.
+    Args:
+        path: The file.
+        cache: Take the digest of a large file from an earlier call, if size, times (the change time, which no
+            program sets, among them) and inode are the same.
+
+    Raises:
+        OSError: The file cannot be read.
     """
     path = Path(path)
     status = path.stat()
@@ -45,8 +50,9 @@ def _hash(path: Path) -> str:
 
 
 def files_of(path: str | Path) -> Iterator[Path]:
-    """Yield the files of a folder, all levels, sorted; what was half written, and Snakemake's marks, left
-    out.
+    """Yield the files of a folder, all levels, sorted.
+
+    What was half written, and Snakemake's marks, are left out.
     """
     for place, folders, names in os.walk(path):
         folders[:] = sorted(name for name in folders if not name.startswith(".partial-"))
@@ -61,8 +67,9 @@ def tree(path: str | Path, cache: bool = False) -> dict[str, str]:
 
 
 def of_tree(files: dict[str, str]) -> str:
-    """Return one digest for a folder: of the lines ``DIGEST NAME``, as ``sha256sum`` prints them, sorted
-    by name.
+    """Return one digest for a folder.
+
+    It is of the lines ``DIGEST NAME``, as ``sha256sum`` prints them, sorted by name.
     """
     lines = "".join(f"{digest}  {name}\n" for name, digest in sorted(files.items()))
     return hashlib.sha256(lines.encode()).hexdigest()

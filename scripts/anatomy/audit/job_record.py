@@ -57,14 +57,17 @@ class Record:
 
     @property
     def rule(self) -> str:
+        """The rule that the job is one of."""
         return str(self.result["rule"])
 
     @property
     def wildcards(self) -> Mapping[str, str]:
+        """The rule's wildcards, as the job filled them."""
         return dict(self.result["wildcards"])
 
     @property
     def params(self) -> Mapping[str, Any]:
+        """The rule's params, as the job was given them."""
         return dict(self.result["params"])
 
     @property
@@ -74,10 +77,12 @@ class Record:
 
     @cached_property
     def inputs(self) -> list[File]:
+        """What the job read."""
         return [File(**entry) for entry in self.result["inputs"]]
 
     @cached_property
     def outputs(self) -> list[File]:
+        """What the job made."""
         return [File(**entry) for entry in self.result["outputs"]]
 
     @property
@@ -86,6 +91,7 @@ class Record:
         return dict(self.result["code"])
 
     def output(self, path: str) -> File | None:
+        """Return the output of a path; None where the job has none such."""
         return next((file for file in self.outputs if file.path == path), None)
 
 
@@ -107,7 +113,11 @@ def write(path: Path, result: Mapping[str, Any], run: Mapping[str, Any]) -> None
 
 
 def read(path: str | Path) -> Record:
-    """Read a record. Raises AnatomyError where it is none; its digest is not checked (``audit.verify``)."""
+    """Read a record; its digest is not checked (``audit.verify`` does that).
+
+    Raises:
+        AnatomyError: It is none.
+    """
     path = Path(path)
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
@@ -125,7 +135,9 @@ def read(path: str | Path) -> Record:
 def producer(path: str | Path, folder: Path = Path()) -> Record | None:
     """Return the record of the job that made a file of a study, or None: no job made it, or it has none.
 
-    folder: where paths of records are relative to.
+    Args:
+        path: The file.
+        folder: Where paths of records are relative to.
     """
     place = folder / path_of(path)
     if not place.is_file():
@@ -137,7 +149,8 @@ def producer(path: str | Path, folder: Path = Path()) -> Record | None:
 def within(*folders: Path) -> list[Record]:
     """Return the records of all jobs whose outputs lie in some folders, each once.
 
-    Raises AnatomyError for a record that was damaged.
+    Raises:
+        AnatomyError: A record that was damaged.
     """
     paths = (path for folder in folders for path in sorted(folder.rglob("*.record.json")))
     return list({record.digest: record for record in map(read, paths)}.values())

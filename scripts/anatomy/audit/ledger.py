@@ -1,5 +1,4 @@
-"""The ledger of a study: the records of all that its numbers, tables and figures are made from, under one
-root.
+"""The ledger of a study: the records behind all numbers, tables and figures, under one root.
 
 The root is a digest of what determined the results and of the results themselves, not of times and hosts:
 the same study, made again, has the same root. It is printed in the paper.
@@ -23,9 +22,7 @@ HISTORY = "ledgers"
 
 
 def reached(targets: Iterable[str], folder: Path = Path()) -> tuple[list[Record], list[str]]:
-    """Return the records of targets and of all that they are made from, and the study's files without a
-    record.
-    """
+    """Return the records behind targets, and those files of the study behind them that have none."""
     records: dict[str, Record] = {}
     without, seen, todo = set(), set(), list(targets)
     while todo:
@@ -79,7 +76,8 @@ def keep_history(
 def read_history(path: Path) -> dict[str, Any]:
     """Read what ``keep_history`` kept: root, records (each a Record) and numbers.
 
-    Raises AnatomyError where it is not there or damaged.
+    Raises:
+        AnatomyError: It is not there or damaged.
     """
     try:
         content = json.loads(gzip.decompress(path.read_bytes()))
@@ -101,9 +99,12 @@ def make(
 ) -> dict[str, Any]:
     """Return the ledger of what targets are made from.
 
-    settings: ``config``, the settings in force, the ``configfiles`` that they come from, and
-    ``overrides``, those of the command line; workflow: digests of the files that the workflow and the
-    settings stand in.
+    Args:
+        study: The study's name.
+        targets: The files.
+        settings: ``config``, the settings in force, the ``configfiles`` that they come from, and
+            ``overrides``, those of the command line.
+        workflow: Digests of the files that the workflow and the settings stand in.
     """
     records, without = reached(targets)
     return {
@@ -118,7 +119,11 @@ def make(
 
 
 def read(path: Path) -> dict[str, Any]:
-    """Read a ledger. Raises AnatomyError where there is none, or it is damaged."""
+    """Read a ledger.
+
+    Raises:
+        AnatomyError: There is none, or it is damaged.
+    """
     try:
         ledger: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         for part in ("root", "records", "config", "configfiles", "overrides", "workflow"):

@@ -37,8 +37,9 @@ class Node:
 
 
 def listed(trail: Trail, pattern: str = "") -> Iterator[str]:
-    """Yield a line for each number, figure and table whose id has the pattern in it (``*`` and ``?`` as in
-    a shell).
+    """Yield a line for each number, figure and table whose id has a pattern in it.
+
+    The pattern may have ``*`` and ``?``, as in a shell.
     """
 
     def wanted(name: str) -> bool:
@@ -63,10 +64,17 @@ def listed(trail: Trail, pattern: str = "") -> Iterator[str]:
 
 
 def tree(trail: Trail, name: str, depth: int | None = None) -> list[Node]:
-    """Return what a user's name means (see ``Trail.named``) with the chain behind each, back to raw data
-    and code.
+    """Return what a user's name means (see ``Trail.named``), each with the chain behind it.
 
-    depth: levels of files below each; None for all. Raises AnatomyError for an unknown name.
+    A chain leads back to raw data and code.
+
+    Args:
+        trail: The study.
+        name: The name.
+        depth: Levels of files below each; None for all.
+
+    Raises:
+        AnatomyError: The name is unknown.
     """
     numbers, files = trail.named(name)
     seen: set[str] = set()
@@ -194,7 +202,10 @@ def counts(trail: Trail, identity: str, problem: str | None = None) -> list[dict
     """Return the counts rows behind a number: problem, condition, successes, and where its completions lie.
 
     Each row tells the counts file, and for each shard the rows of the problem's completions in it
-    (``[first, last]``, 0-based). Raises AnatomyError where a problem is named that none of the files has.
+    (``[first, last]``, 0-based).
+
+    Raises:
+        AnatomyError: A problem is named that none of the files has.
     """
     import pyarrow.compute as pc
     import pyarrow.parquet as pq
@@ -242,8 +253,13 @@ def completions(
 ) -> list[dict[str, Any]]:
     """Return every completion of counts rows (see ``counts``): its shard and row, its verdict, and its text.
 
-    sample: the index of one completion of each problem; None for all. Raises AnatomyError where there is
-    no such.
+    Args:
+        rows: The counts rows.
+        trail: The study.
+        sample: The index of one completion of each problem; None for all.
+
+    Raises:
+        AnatomyError: There is no such completion.
     """
     import pyarrow.parquet as pq
 

@@ -44,6 +44,7 @@ class Trail:
 
     @cached_property
     def ledger(self) -> dict[str, Any]:
+        """The study's ledger, as in ledger.json."""
         return ledger.read(self.folder / self.results / "ledger.json")
 
     @cached_property
@@ -182,7 +183,9 @@ class Trail:
     def affected(self, paths: Iterable[str], rows: Mapping[str, set[str]] | None = None) -> Affected:
         """Return what is made from files that were changed, or by jobs whose outputs these are.
 
-        rows: for a changed table the ids of its numbers that the change concerns; without, all of them.
+        Args:
+            paths: The files.
+            rows: For a changed table the ids of its numbers that the change concerns; all of them without it.
         """
         changed = set(paths)
         files = self.following(changed) | (changed & self.makers.keys())

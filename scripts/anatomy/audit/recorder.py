@@ -35,7 +35,12 @@ class Recorder:
     def __init__(self, job: Any, script: Path):
         """Hash the inputs, and remove the record of an earlier run.
 
-        Raises AnatomyError for an input that is not what its own record says.
+        Args:
+            job: What Snakemake hands to a script.
+            script: The script.
+
+        Raises:
+            AnatomyError: An input is not what its own record says.
         """
         self.job, self.script, self.folder = job, script, study_folder(str(job.output[0]))
         self.began = datetime.now(UTC)
@@ -63,7 +68,11 @@ class Recorder:
         return File(file.path, file.sha256, file.bytes, record.digest)
 
     def write(self) -> None:
-        """Write the record beside the job's outputs. Raises AnatomyError where an input changed meanwhile."""
+        """Write the record beside the job's outputs.
+
+        Raises:
+            AnatomyError: An input changed meanwhile.
+        """
         began = time.perf_counter()
         job = self.job
         for path, state in self._states.items():
@@ -189,9 +198,7 @@ def seeds(params: Mapping[str, Any], wildcards: Mapping[str, Any]) -> dict[str, 
 
 
 def _imported(script: Path) -> list[Path]:
-    """Return the script and the modules of the library that it has imported; the recorder itself has no
-    part in it.
-    """
+    """Return the script and the modules of the library that it has imported, without the recorder's own."""
     ours = {name: module for name, module in list(sys.modules.items()) if name.startswith("anatomy")}
     files = (getattr(module, "__file__", None) for name, module in ours.items() if name not in _RECORDER)
     loaded = {Path(file).resolve() for file in files if file}

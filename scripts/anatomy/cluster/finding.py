@@ -17,4 +17,5 @@ class Finding:
 
 
 def error_of(subject: str, problem: str, remedy: str) -> Finding:
+    """Return a finding that keeps the study from running."""
     return Finding("error", subject, problem, remedy)

@@ -14,7 +14,9 @@ PREFIX = "anatomy"
 def orphans(lines: Iterable[str], folder: Path) -> list[str]:
     """Return the ids of the jobs of a listing that Snakemake submitted from a folder.
 
-    lines: one a job, ``id|name|working folder``, as `squeue --format=%i|%j|%Z` prints them.
+    Args:
+        lines: One a job, ``id|name|working folder``, as `squeue --format=%i|%j|%Z` prints them.
+        folder: The folder.
     """
     jobs = (line.split("|", 2) for line in lines if line.strip())
     return [job for job, name, where in jobs if name.startswith(f"{PREFIX}_") and Path(where) == folder]
@@ -31,7 +33,12 @@ def cancel_orphans(folder: Path, patience: float = 120) -> list[str]:
     They will be submitted again, and two must not write the same files, so this returns when they have ended.
     Training goes on from its last checkpoint.
 
-    patience: seconds. Raises AnatomyError where a job does not end in that time, or Slurm does not answer.
+    Args:
+        folder: The folder.
+        patience: Seconds.
+
+    Raises:
+        AnatomyError: A job does not end in that time, or Slurm does not answer.
     """
     try:
         jobs = orphans(_listed(), folder)

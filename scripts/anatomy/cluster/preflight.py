@@ -20,9 +20,13 @@ OVERHEAD, RESERVE = 1.2, 4.0
 
 
 def downloads(repositories: Iterable[tuple[Repository, bool]]) -> tuple[list[Finding], int]:
-    """Check that models and data sets can be downloaded; return findings, and the bytes of those that can.
+    """Check that models and data sets can be downloaded.
 
-    repositories: what is still to be downloaded, and whether its sheet calls it gated.
+    Args:
+        repositories: What is still to be downloaded, and whether its sheet calls it gated.
+
+    Returns:
+        Findings, and the bytes of those that can.
     """
     findings: list[Finding] = []
     ready: list[Repository] = []
@@ -117,7 +121,11 @@ def needed_memory(billions: float, gpus: int) -> float:
 
 
 def programs(elsewhere: bool) -> list[Finding]:
-    """Check that programs can run in a sandbox; ``elsewhere``: on other machines than this one."""
+    """Check that programs can run in a sandbox.
+
+    Args:
+        elsewhere: Whether they run on other machines than this one.
+    """
     try:
         bubblewrap.check_available()
     except AnatomyError as error:
@@ -132,7 +140,10 @@ def programs(elsewhere: bool) -> list[Finding]:
 def gpu_memory(sizes: Iterable[tuple[str, float, int]], memory: float, gpu: str) -> list[Finding]:
     """Check that models fit a GPU.
 
-    sizes: name, parameters in 1e9, and GPUs that share it, of each model; memory: GiB of the GPU.
+    Args:
+        sizes: Name, parameters in 1e9, and GPUs that share it, of each model.
+        memory: GiB of the GPU.
+        gpu: Its name.
     """
     findings = []
     for name, billions, given in sizes:

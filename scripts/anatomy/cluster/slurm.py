@@ -75,7 +75,8 @@ class Site:
 def minutes(text: str | float) -> float:
     """Read a time as Slurm writes it (``2-00:00:00``, ``infinite``) or a number of minutes.
 
-    Raises ValueError for anything else.
+    Raises:
+        ValueError: Anything else.
     """
     if isinstance(text, int | float):
         return float(text)
@@ -95,7 +96,8 @@ def minutes(text: str | float) -> float:
 def read_site(path: str | Path) -> Site:
     """Read what a Snakemake profile for Slurm says of the site.
 
-    Raises AnatomyError where it cannot be read, or is not what Snakemake would take.
+    Raises:
+        AnatomyError: It cannot be read, or is not what Snakemake would take.
     """
     try:
         profile = yaml.safe_load(Path(path).read_text(encoding="utf-8"))

@@ -15,9 +15,16 @@ DASHES = ("--", ":", "-.", (0, (5, 1)), (0, (1, 1)), (0, (3, 1, 1, 1)))
 def read(spec: Mapping[str, Any], inputs: Sequence[str], columns: Sequence[str]) -> pd.DataFrame:
     """Return the rows of a published table that belong into a figure, by the study's own arms and benchmarks.
 
-    spec: a figure's ``overlay`` in artifacts.yaml, empty where it is off: then there are no rows; inputs: the
-    figure's, the last of which is that table. Rows have ``arm``, ``benchmark``, ``label`` and the columns
-    asked for. Raises AnatomyError where an arm on a benchmark has none.
+    Args:
+        spec: A figure's ``overlay`` in artifacts.yaml, empty where it is off: then there are no rows.
+        inputs: The figure's, the last of which is that table.
+        columns: Columns of the table to read.
+
+    Returns:
+        Rows with ``arm``, ``benchmark``, ``label`` and the columns asked for.
+
+    Raises:
+        AnatomyError: An arm on a benchmark has none.
     """
     if not spec:
         return pd.DataFrame(columns=["arm", "benchmark", "label", *columns])

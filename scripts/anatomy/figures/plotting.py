@@ -76,6 +76,7 @@ class Panel:
 
     @property
     def title(self) -> str:
+        """What the panel shows, in words."""
         return f"{self.benchmark}: {TARGETS[self.target]}"
 
 

@@ -42,6 +42,7 @@ TIMEOUT = 10.0  # seconds
 
 
 def api() -> HfApi:
+    """Return a client of the hub."""
     return HfApi(endpoint=endpoint())
 
 

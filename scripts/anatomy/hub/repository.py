@@ -44,10 +44,12 @@ class Repository:
 
     @property
     def page(self) -> str:
+        """Address of its page for people."""
         return f"{self.server}/{'datasets/' if self.kind == 'dataset' else ''}{self.id}"
 
     @property
     def sheet(self) -> str:
+        """The sheet that names it."""
         return f"config/{'benchmarks' if self.kind == 'dataset' else 'models'}.tsv"
 
 

@@ -289,10 +289,11 @@ def _prefilled(
 
 
 def _narrowed(state: _State, live: torch.Tensor) -> torch.Tensor | None:
-    """Gather the rows that are still needed, where few enough are; return their indices, None where it is not
-    worth it.
+    """Gather the rows that are still needed, where few enough are, and return their indices; else None.
 
-    live: (rows,) whether each goes on.
+    Args:
+        state: The caches.
+        live: (rows,) whether each goes on.
     """
     alive = live.view(state.prompts, state.group)
     needed = alive.sum(dim=1)
@@ -317,9 +318,17 @@ def decode(
 ) -> Decoded:
     """Sample completions of tokenised prompts.
 
-    uniforms: (P, g, T) numbers in [0, 1), one for each token that may be drawn; they alone decide the
-    samples, together with the model. T must be ``sampling.max_new_tokens``.
-    Raises ValueError where the shapes do not fit, a prompt is empty, or the model has a sliding window.
+    Args:
+        model: The model.
+        prompts: P prompts, as token ids.
+        uniforms: (P, g, T) numbers in [0, 1), one for each token that may be drawn; they alone decide the
+            samples, together with the model. T must be ``sampling.max_new_tokens``.
+        sampling: The sampling parameters.
+        end_tokens: Token ids that end a completion.
+        pad: The padding id.
+
+    Raises:
+        ValueError: The shapes do not fit, a prompt is empty, or the model has a sliding window.
     """
     _check(model, prompts, uniforms, sampling)
     count, group, steps = uniforms.shape

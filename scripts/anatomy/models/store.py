@@ -85,7 +85,8 @@ def save(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, folder: str
 def load(folder: str | Path) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
     """Read a model (float32, on the best device present) and its tokenizer.
 
-    Raises AnatomyError where the folder is incomplete or was altered since it was written.
+    Raises:
+        AnatomyError: The folder is incomplete or was altered since it was written.
     """
     folder = Path(folder)
     check_manifest(folder)
@@ -110,6 +111,7 @@ def _hash(path: Path) -> str:
 
 
 def write_manifest(folder: Path) -> None:
+    """Write the digests of a model folder's files into the folder."""
     files = sorted(path for path in folder.iterdir() if path.is_file() and path.name != MANIFEST)
     manifest = {path.name: _hash(path) for path in files}
     (folder / MANIFEST).write_text(json.dumps(manifest, indent=1) + "\n")

@@ -112,6 +112,7 @@ class Line:
     cost: Cost
 
     def cells(self) -> dict[str, Any]:
+        """Return the line as cells of a table, by column."""
         named = {field.name: getattr(self, field.name) for field in fields(self) if field.name != "cost"}
         return {**named, **asdict(self.cost)}
 
@@ -125,10 +126,12 @@ class Plan:
     finished: int
 
     def of(self, part: str) -> list[Line]:
+        """Return the lines of a part: rule, artifact, own, shared, other or total."""
         return [line for line in self.lines if line.part == part]
 
     @property
     def total(self) -> Line:
+        """The line of everything together."""
         return self.of("total")[0]
 
 

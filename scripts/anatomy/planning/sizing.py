@@ -21,7 +21,14 @@ SMALL_MEMORY = 3000
 def throughput(study: Study, task: str, billions: float, gpu: str | None = None) -> Throughput:
     """Return the row of the throughput sheet for a task and a model's size, on a GPU.
 
-    gpu: by default the study's own, ``scale.gpu``. Raises AnatomyError where the sheet has no row for it.
+    Args:
+        study: The study.
+        task: As the sheet names it.
+        billions: Parameters in 1e9.
+        gpu: By default the study's own, ``scale.gpu``.
+
+    Raises:
+        AnatomyError: The sheet has no row for it.
     """
     gpu = gpu or study.settings["scale"]["gpu"]
     rows = [

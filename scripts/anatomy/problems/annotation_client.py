@@ -88,7 +88,11 @@ def _pause(header: str | None) -> float:
 
 
 def _content(text: str) -> str:
-    """Return the model's text in a chat completion. Raises _UnusableError where there is none."""
+    """Return the model's text in a chat completion.
+
+    Raises:
+        UnusableError: There is none.
+    """
     try:
         choice = json.loads(text)["choices"][0]
         message = choice["message"]
@@ -150,6 +154,7 @@ class Endpoint:
 
     @property
     def completions(self) -> str:
+        """Address of the chat completions."""
         return self.url.rstrip("/") + "/chat/completions"
 
     def key(self) -> str:

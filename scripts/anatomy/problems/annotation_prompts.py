@@ -58,6 +58,7 @@ problem, say so there; that alone makes nothing false. If there is nothing to sa
 
 
 def messages_of(system: str, **sections: str) -> list[dict[str, str]]:
+    """Return the messages of a request: instructions, and sections of data that cannot end themselves."""
     # Data cannot hold a mark that depends on all of it, so it cannot end its own section.
     tag = hashlib.sha256(json.dumps(sections).encode()).hexdigest()[:12]
     user = "\n\n".join(f"<{name} {tag}>\n{text}\n</{name} {tag}>" for name, text in sections.items())
@@ -93,6 +94,11 @@ def fault_in(annotation: Row) -> str:
 
 
 def read_annotation(content: str) -> Row:
+    """Return the annotation in a model's answer.
+
+    Raises:
+        UnusableError: There is none, or it is not as the schema has it.
+    """
     given = _object(content)
     try:
         fault = fault_in(given)
@@ -104,6 +110,11 @@ def read_annotation(content: str) -> Row:
 
 
 def read_verdict(content: str) -> Row:
+    """Return the verdict on an annotation in a model's answer.
+
+    Raises:
+        UnusableError: There is none.
+    """
     given = _object(content)
     if not all(isinstance(given.get(part), bool) for part in PARTS) or not isinstance(
         given.get("reason"), str

@@ -19,9 +19,15 @@ class Record:
     where: str
 
     def error(self, name: str, problem: str) -> AnatomyError:
+        """Return the error that names the record and a field of it."""
         return AnatomyError(f"{self.where}: field '{name}' {problem}")
 
     def get(self, name: str) -> Any:
+        """Return a field.
+
+        Raises:
+            AnatomyError: There is none such.
+        """
         if name not in self.fields:
             raise AnatomyError(f"{self.where}: there is no field '{name}'; it has {sorted(self.fields)}")
         return self.fields[name]
@@ -34,6 +40,11 @@ class Record:
         return value
 
     def filled(self, name: str) -> str:
+        """Return a field that is a text with something in it.
+
+        Raises:
+            AnatomyError: It is no such text.
+        """
         value = self.text(name)
         if not value.strip():
             raise self.error(name, "is empty")

@@ -39,12 +39,16 @@ def rows(
     LiveCodeBench's question with how the program is to be given. ``solution`` is the canonical one, a whole
     program; LiveCodeBench has none. Its difficulty is 1 (easy), 2 or 3 (hard), its domain the platform.
 
-    origin: named in errors (such as a file), with the record's number from 1, which is its line in a file.
-    window: first and last day of LiveCodeBench's contests to take, both included (``2024-08-01``).
-    workers: sandboxes in which canonical solutions run at a time.
-
     Where EvalPlus publishes inputs without results, the results are those of the canonical solution, as with
     EvalPlus itself; it runs in the sandbox as any program does.
+
+    Args:
+        records: The set as published.
+        benchmark: The name that rows give it.
+        format: One of FORMATS.
+        origin: Named in errors (a file, say), with the record's number from 1, which is its line in a file.
+        window: First and last day of LiveCodeBench's contests to take, both included (``2024-08-01``).
+        workers: Sandboxes in which canonical solutions run at a time.
 
     Raises:
         AnatomyError: unknown format; a window that is none, or without a problem in it; a field missing or

@@ -38,6 +38,11 @@ def of_evalplus(
 
 
 def of_humaneval(record: Record) -> Problem:
+    """Return a record of HumanEval+ as a problem.
+
+    Raises:
+        AnatomyError: A field is missing, or not as EvalPlus has it.
+    """
     prompt = record.filled("prompt")
     solution = prompt + record.filled("canonical_solution")
     try:
@@ -52,6 +57,11 @@ def of_humaneval(record: Record) -> Problem:
 
 
 def of_mbpp(record: Record) -> Problem:
+    """Return a record of MBPP+ as a problem.
+
+    Raises:
+        AnatomyError: A field is missing, or not as EvalPlus has it.
+    """
     number = str(record.get("task_id")).rpartition("/")[2]
     if not number.isdecimal():
         raise record.error("task_id", f"has no number: {record.get('task_id')!r:.80}")

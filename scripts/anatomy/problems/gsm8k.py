@@ -69,8 +69,8 @@ def number(text: str) -> Fraction:
 def evaluate(expression: str) -> Fraction:
     """Return the exact value of numbers under ``+ - * / %`` and parentheses; ``x`` multiplies.
 
-    Raises AnatomyError where the expression is anything else, longer than ``LONGEST_EXPRESSION``, or divides
-    by zero.
+    Raises:
+        AnatomyError: The expression is anything else, longer than ``LONGEST_EXPRESSION``, or divides by zero.
     """
 
     def fail(why: str) -> AnatomyError:
@@ -324,8 +324,9 @@ def annotate(text: str, solution: str, answer: str) -> Annotation:
     A question opens with what its letters mean, where the solution says so ("Let x be ..."). A line that says
     nothing in words is no step, and its link keeps the expression.
 
-    Raises AnatomyError where the solution is longer than ``LONGEST_SOLUTION``, or a calculation is not
-    written ``<<expression=result>>`` with a number as its result.
+    Raises:
+        AnatomyError: The solution is longer than ``LONGEST_SOLUTION``, or a calculation is not written
+            ``<<expression=result>>`` with a number as its result.
     """
     if len(solution) > LONGEST_SOLUTION:
         raise AnatomyError(

@@ -35,6 +35,11 @@ _STDIN = (
 
 
 def of_livecodebench(record: Record) -> Problem:
+    """Return a record of LiveCodeBench as a problem.
+
+    Raises:
+        AnatomyError: A field is missing or not as LiveCodeBench has it, or there are no tests of one kind.
+    """
     tests = [*_cases(record, "public_test_cases"), *_cases(record, "private_test_cases")]
     if not tests:
         raise AnatomyError(f"{record.where}: there are no tests")
@@ -93,7 +98,8 @@ _AROUND = ("PROTO", "FRAME", "MEMOIZE", "PUT", "BINPUT", "LONG_BINPUT", "STOP")
 def _unpickled(pickled: bytes) -> str:
     """Return the text that a pickle holds, by reading its opcodes: nothing is ever unpickled.
 
-    Raises ValueError where it holds anything but one text.
+    Raises:
+        ValueError: It holds anything but one text.
     """
     texts: list[str] = []
     for opcode, argument, _ in pickletools.genops(pickled):

@@ -177,7 +177,8 @@ def rows(
 def local(path: str | Path) -> Iterator[dict[str, Any]]:
     """Yield the records of a file with one JSON object a line, perhaps compressed (gzip).
 
-    Raises AnatomyError, with file and line, where the file cannot be read or a line is no JSON object.
+    Raises:
+        AnatomyError: The file cannot be read, or a line is no JSON object; the message names file and line.
     """
     try:
         with Path(path).open("rb") as raw:
@@ -223,7 +224,10 @@ def side(
     """Return the training or the test side of a benchmark, in the benchmark's order.
 
     All rows are put in one random order, drawn by ``key`` alone: training takes the first ``size`` of it,
-    test the last. Raises AnatomyError where there are fewer rows than that.
+    test the last.
+
+    Raises:
+        AnatomyError: There are fewer rows than that.
     """
     if size > len(rows):
         raise AnatomyError(f"{len(rows)} problems are too few for a {name} side of {size}")

@@ -13,8 +13,12 @@ if TYPE_CHECKING:
 def disagreeing(first: "pd.DataFrame", second: "pd.DataFrame") -> set[str]:
     """Return the problems that one of two arms solved and the other did not, by answer or by derivation.
 
-    first, second: tables 'counts' of the same problems (else AnatomyError); solved means at least one success
-    among n.
+    Args:
+        first: Table 'counts' of an arm; solved means at least one success among n.
+        second: That of the other arm, of the same problems.
+
+    Raises:
+        AnatomyError: The problems are not the same.
     """
     if set(first["problem"]) != set(second["problem"]):
         raise AnatomyError("the two arms' counts are not of the same problems: count both again")

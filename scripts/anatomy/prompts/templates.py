@@ -72,10 +72,15 @@ class Template:
     """Tags, separated by a space, that make up a well-formed response; the last one's text has the answer."""
 
     def render(self, question: str) -> str:
+        """Return the prompt that asks a question."""
         return self.prompt.replace("{question}", question)
 
     def field(self, name: str) -> str:
-        """Return an optional field. Raises AnatomyError where the template does not declare it."""
+        """Return an optional field.
+
+        Raises:
+            AnatomyError: The template does not declare it.
+        """
         value: str | None = getattr(self, name)
         if value is None:
             raise AnatomyError(
@@ -93,7 +98,11 @@ _SLOTS = {
 
 
 def load_template(path: str | Path) -> Template:
-    """Read a template. Raises AnatomyError, with file and key, where it is not as ``Template`` declares."""
+    """Read a template.
+
+    Raises:
+        AnatomyError: It is not as ``Template`` declares; the message names file and key.
+    """
     path = Path(path)
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
@@ -189,8 +198,15 @@ def prompts(
 
     ``partial-i`` puts the response's opening and the first i chunks after the prompt; its ``prefix`` is those
     chunks alone. White space after them is dropped: the completion brings its own. A problem without
-    a solution has no ``partial-i`` for i > 0, one without a plan no ``plan``, and so on. Raises AnatomyError
-    for an unknown condition, and for one that the template has no text for.
+    a solution has no ``partial-i`` for i > 0, one without a plan no ``plan``, and so on.
+
+    Args:
+        problem: A row of the table ``problems``.
+        template: Of the prompts.
+        conditions: Names of conditions.
+
+    Raises:
+        AnatomyError: A condition is unknown, or the template has no text for it.
     """
     for wanted in conditions:
         if wanted not in CONDITIONS:

@@ -82,7 +82,15 @@ def _in_bins(n: int) -> Floats:
 def reach(n: int, ks: Ints, values: Floats, weights: Floats, rounding: float) -> tuple[float, float]:
     """Return the least and most of ``sum(weights[c] * share[c])`` over mixtures that agree with a curve.
 
-    weights: (n + 1,); rounding: how far a plotted value may be off. nan where no mixture agrees.
+    Args:
+        n: Samples a problem.
+        ks: (K,) the curve's numbers of samples.
+        values: (K,) its pass@k.
+        weights: (n + 1,) of the shares.
+        rounding: How far a plotted value may be off.
+
+    Returns:
+        Least and most; nan where no mixture agrees.
     """
     curves = mixed(n, ks)
     ends = []

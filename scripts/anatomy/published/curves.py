@@ -59,7 +59,11 @@ class Curve:
         return int(self.ks[-1])
 
     def at(self, k: int) -> float:
-        """Return pass@k. Raises ValueError where that k is not plotted."""
+        """Return pass@k.
+
+        Raises:
+            ValueError: That k is not plotted.
+        """
         (place,) = np.flatnonzero(self.ks == k)
         return float(self.values[place])
 
@@ -107,9 +111,16 @@ class Contrast:
 
 
 def read(files: Files, name: str, columns: Sequence[str], item: str) -> pd.DataFrame:
-    """Read a file of the record; ``item`` is the column that names figures or tables.
+    """Read a file of the record.
 
-    Raises AnatomyError where the file is missing or broken, or sources.csv does not tell an item's source.
+    Args:
+        files: The record.
+        name: The file.
+        columns: Columns that it must have.
+        item: The column that names figures or tables.
+
+    Raises:
+        AnatomyError: The file is missing or broken, or sources.csv does not tell an item's source.
     """
     paths = {str(file["file"]): str(file["path"]) for file in files}
     frame = csv.read_csv(paths[name], columns)
@@ -125,7 +136,11 @@ def read(files: Files, name: str, columns: Sequence[str], item: str) -> pd.DataF
 
 
 def curves(files: Files) -> list[Curve]:
-    """Return every published curve, in the file's order. Raises AnatomyError where its panel is unknown."""
+    """Return every published curve, in the file's order.
+
+    Raises:
+        AnatomyError: Its panel is unknown.
+    """
     points = read(files, "yue2025_curves", ["figure", "panel", "series", "k", "pass_at_k"], "figure")
     panels = read(files, "yue2025_panels", ["figure", "panel", "benchmark", "model", "problems"], "figure")
     known = {(row["figure"], row["panel"]): row for row in panels.to_dict("records")}

@@ -9,7 +9,8 @@ from anatomy.errors import AnatomyError
 def latex(numbers: Mapping[str, Mapping[str, Any]]) -> str:
     r"""Return the numbers as LaTeX macros: ``\anatomy{ID}`` is a text, ``\anatomyinterval{ID}`` an interval.
 
-    Raises AnatomyError where an id has a character that LaTeX would not read as a part of a name.
+    Raises:
+        AnatomyError: An id has a character that LaTeX would not read as a part of a name.
     """
     lines = [
         r"% Every reported number by its id; made by the workflow, not to be edited.",

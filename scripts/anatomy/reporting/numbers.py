@@ -41,10 +41,16 @@ def numbers(
 ) -> dict[str, dict[str, Any]]:
     """Return every reported number of a table by its id, ``table/key/.../column``.
 
-    spec: the table's entry in artifacts.yaml; folder: what the path is relative to. Each number tells its
-    value, its text, its interval where the table has one, the file, row and column
-    that it was read from, the rule by which it was rounded (see ``shown``), and its page in the audit
-    site.
+    Args:
+        name: The table.
+        path: Its file.
+        spec: Its entry in artifacts.yaml.
+        folder: What the path is relative to.
+
+    Returns:
+        For each number its value, its text, its interval where the table has one, the file, row and column
+        that it was read from, the rule by which it was rounded (see ``shown``), and its page in the audit
+        site.
     """
     frame = read_csv(folder / path, [*spec["keys"], *spec["numbers"]])
     intervals = _intervals(list(frame.columns))

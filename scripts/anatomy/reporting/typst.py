@@ -36,9 +36,14 @@ class Paper:
 def compile(paper: Paper) -> tuple[bytes, dict[str, Any]]:
     """Return the paper's PDF, and the places of numbers and figures in it.
 
-    The same sources, numbers and figures give the same bytes. Places: ``numbers`` and ``figures``, each a
-    list of ``page``, ``x`` and ``y`` (points from the page's upper left corner) by id or name; ``pages``,
-    how many there are. Raises AnatomyError with Typst's message where the source is not right.
+    The same sources, numbers and figures give the same bytes.
+
+    Returns:
+        The PDF, and places: ``numbers`` and ``figures``, each a list of ``page``, ``x`` and ``y`` (points
+        from the page's upper left corner) by id or name; ``pages``, how many there are.
+
+    Raises:
+        AnatomyError: The source is not right; the message is Typst's.
     """
     compiler = typst.Compiler(
         str(paper.root / paper.source),

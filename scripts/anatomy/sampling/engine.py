@@ -50,7 +50,8 @@ class Engine(Protocol):
     def prepare(self, prompts: Sequence[Prompt], sampling: Sampling) -> int:
         """Return the positions that the longest prompt and its completion need, before anything is sampled.
 
-        Raises AnatomyError where the model has fewer.
+        Raises:
+            AnatomyError: The model has fewer.
         """
         ...
 
@@ -59,7 +60,8 @@ class Engine(Protocol):
     ) -> Iterator[list[Completion]]:
         """Yield completions, n for each prompt, a prompt at a time, in order of their index.
 
-        Raises AnatomyError where a prompt and its completion do not fit into the model's context.
+        Raises:
+            AnatomyError: A prompt and its completion do not fit into the model's context.
         """
         ...
 
@@ -83,7 +85,7 @@ class Texts:
     """Prompts to tokens and tokens to texts, in one way for all engines; and what ends a completion."""
 
     def __init__(self, folder: str | Path, context: int | None = None):
-        """context: positions to which the model is held, if fewer than its configuration tells."""
+        """Read the tokenizer; ``context``: positions to which the model is held, if fewer than its own."""
         self.folder = Path(folder)
         self.tokenizer: PreTrainedTokenizerBase = store.load_tokenizer(folder)
         self.config = AutoConfig.from_pretrained(folder)
@@ -123,6 +125,7 @@ class Texts:
         return max(map(len, self.encode(prompts, sampling)), default=0) + sampling.max_new_tokens
 
     def decode(self, tokens: Sequence[int]) -> str:
+        """Return the text of tokens, without special ones."""
         text: str = self.tokenizer.decode(
             tokens, skip_special_tokens=True, clean_up_tokenization_spaces=False
         )

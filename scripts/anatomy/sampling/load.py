@@ -17,11 +17,18 @@ def load(
     context: int | None = None,
     options: Mapping[str, Any] | None = None,
 ) -> Engine:
-    """Return an engine, ``transformers`` or ``vllm``, with the model in a folder.
+    """Return an engine with the model in a folder.
 
-    threads: of the processor; gpus: that share the model (vLLM); context: positions to which the model is
-    held, if fewer than it has; options: further arguments of vLLM's ``EngineArgs``.
-    Raises AnatomyError where the model's folder is incomplete or was altered.
+    Args:
+        kind: ``transformers`` or ``vllm``.
+        folder: The model.
+        threads: Of the processor.
+        gpus: That share the model (vLLM).
+        context: Positions to which the model is held, if fewer than it has.
+        options: Further arguments of vLLM's ``EngineArgs``.
+
+    Raises:
+        AnatomyError: The model's folder is incomplete or was altered.
     """
     if kind == "transformers":
         return TransformersEngine(folder, threads, context)

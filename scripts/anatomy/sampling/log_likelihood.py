@@ -47,8 +47,15 @@ class Scorer:
         Prompt and completion are tokenised apart, as they are in sampling (where a text that was sampled
         is tokenised otherwise, it is scored as it is tokenised). The end token is scored too, unless the
         completion was truncated. Completions of a prompt share its cache, and equal ones are scored once.
-        batch: tokens scored together, prompt and padding included; a longer completion is scored alone.
-        Raises ValueError where the three differ in length, or a prompt has no token.
+
+        Args:
+            prompts: N prompts.
+            completions: N completions.
+            truncated: (N,) whether each was cut off.
+            batch: Tokens scored together, prompt and padding included; a longer completion is scored alone.
+
+        Raises:
+            ValueError: The three differ in length, or a prompt has no token.
         """
         asked: dict[str, dict[tuple[str, bool], list[int]]] = {}
         texts = zip(prompts, completions, truncated, strict=True)

@@ -39,9 +39,18 @@ def own_chains(
 ) -> Iterator[list[Completion]]:
     """Sample n chains a problem, link by link; yield the completions of one link after the other.
 
-    problems: rows of the table 'problems' with ``subproblems``. A link's prompt has the chain's own answers
-    to all earlier links in it, right or wrong; a chain ends where a completion has no answer. Conditions are
-    named ``own-i``. At most ``rows`` completions are decoded together.
+    A link's prompt has the chain's own answers to all earlier links in it, right or wrong; a chain ends where
+    a completion has no answer. Conditions are named ``own-i``.
+
+    Args:
+        engine: Samples.
+        problems: Rows of the table 'problems' with ``subproblems``.
+        template: Of the prompts.
+        answer: Reads the answer of a completion.
+        n: Chains a problem.
+        rows: Completions that are decoded together, at most.
+        sampling: The sampling parameters.
+        seed: What the randomness is keyed by.
     """
     chains = [_Chain(problem, sample) for problem in problems for sample in range(n)]
     number = 1

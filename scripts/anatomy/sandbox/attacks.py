@@ -94,8 +94,9 @@ def f(given):
 def succeeded(results: Mapping[str, Any]) -> list[str]:
     """Return the attacks that a sandbox did not withstand, each with what came of it.
 
-    results: what the program's function returned, called with the path of a ``file`` of the host and the name
-        of a ``socket`` that listens there, in the kernel's own names of Unix sockets.
+    Args:
+        results: What the program's function returned, called with the path of a ``file`` of the host and the
+            name of a ``socket`` that listens there, in the kernel's own names of Unix sockets.
     """
     return [
         f"a program {name} ({results.get(name)!r})"

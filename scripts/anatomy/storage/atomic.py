@@ -36,8 +36,9 @@ def atomic(path: str | Path) -> Iterator[Path]:
 
 @contextmanager
 def text_output(path: str) -> Iterator[TextIO]:
-    """Open what a command writes text to: a file, which takes its name when it is complete; a pipe or device;
-    ``-``, standard output.
+    """Open what a command writes text to.
+
+    That is a file, which takes its name when it is complete; a pipe or device; or standard output, ``-``.
     """
     if path == "-":
         sys.stdout.reconfigure(encoding="utf-8")  # type: ignore[union-attr]

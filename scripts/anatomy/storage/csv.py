@@ -24,7 +24,11 @@ def write_csv(path: str | Path, rows: Sequence[Mapping[str, Any]], exact: bool =
 
 
 def read_csv(path: str | Path, columns: Sequence[str] = ()) -> pd.DataFrame:
-    """Read a table of results. Raises AnatomyError where it is missing, broken or lacks a column."""
+    """Read a table of results.
+
+    Raises:
+        AnatomyError: It is missing, broken or lacks a column.
+    """
     try:
         frame = pd.read_csv(path, keep_default_na=False, na_values=[""])
     except (OSError, ValueError) as error:

@@ -53,7 +53,11 @@ class Writer:
     _bytes: int = 0
 
     def write(self, rows: "pd.DataFrame | Sequence[Mapping[str, Any]]") -> None:
-        """Append rows. Raises AnatomyError where they do not fit the table's schema."""
+        """Append rows.
+
+        Raises:
+            AnatomyError: They do not fit the table's schema.
+        """
         schema = SCHEMAS[self.table]
         try:
             if not isinstance(rows, Sequence):
@@ -119,7 +123,11 @@ def write(path: str | Path, table: str, rows: "pd.DataFrame | Sequence[Mapping[s
 
 
 def _footer(file: BinaryIO, path: Path) -> int:
-    """Return the offset at which the footer begins. Raises AnatomyError for a cut-off or foreign file."""
+    """Return the offset at which the footer begins.
+
+    Raises:
+        AnatomyError: A cut-off or foreign file.
+    """
     size = file.seek(0, os.SEEK_END)
     if size >= 12:
         file.seek(size - 8)

@@ -45,4 +45,5 @@ class Verdict:
 
     @property
     def right(self) -> bool:
+        """Whether the answer is right."""
         return self.verdict in RIGHT

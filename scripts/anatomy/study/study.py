@@ -23,6 +23,7 @@ class Study:
 
     @property
     def name(self) -> str:
+        """The study's name, by which its folders are called."""
         return str(self.settings["study"])
 
     @property
@@ -41,6 +42,7 @@ class Study:
         return self.runs[model].seeds if model in self.runs else (self.models[model].seed,)
 
     def last_step(self, model: str) -> int:
+        """Return the number of steps that a model or run is trained for."""
         return self.runs[model].steps if model in self.runs else self.models[model].steps
 
     def step(self, arm: str) -> int | None:
@@ -80,6 +82,7 @@ class Study:
         return self.arms[arm].template or self.benchmarks[benchmark].template
 
     def run_template(self, run: str) -> str:
+        """Return the template of a run's prompts."""
         return self.runs[run].template or self.benchmarks[self.runs[run].benchmark].template
 
     def templates(self, benchmark: str) -> set[str]:
@@ -101,6 +104,7 @@ class Study:
         return parameters
 
     def preset(self, arm: str) -> Mapping[str, Any]:
+        """Return the sampling preset that an arm names; empty where it names none."""
         name = self.arms[arm].sampling
         return self.settings["presets"]["sampling"][name] if name else {}
 

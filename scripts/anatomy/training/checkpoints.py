@@ -105,6 +105,7 @@ class Checkpoints(TrainerCallback):  # type: ignore[misc]
     def on_train_begin(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
     ) -> None:
+        """Begin to measure the time."""
         self.started, self.first = time.monotonic(), state.global_step
 
     def on_step_end(
@@ -115,6 +116,7 @@ class Checkpoints(TrainerCallback):  # type: ignore[misc]
         model: PreTrainedModel,
         **_: Any,
     ) -> None:
+        """Export the model where it is to be kept, and report the progress."""
         if state.global_step in self.exports:
             self.export(model, f"step-{state.global_step}")
         if time.monotonic() - self.reported >= 10 or state.global_step == state.max_steps:
@@ -138,6 +140,7 @@ class Checkpoints(TrainerCallback):  # type: ignore[misc]
     def on_save(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
     ) -> None:
+        """Mark a checkpoint as whole."""
         folder = Path(str(args.output_dir)) / f"checkpoint-{state.global_step}"
         # The weights must be on disk before the mark is: a power cut reorders writes.
         os.sync()

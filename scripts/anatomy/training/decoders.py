@@ -59,6 +59,7 @@ class OwnDecoder:
 
     @contextmanager
     def awake(self, trainer: GRPOTrainer) -> Iterator[None]:
+        """Take over the policy's present weights, where it is sharded; see ``Decoder.awake``."""
         if self.player is not None:
             own, shared = dict(self.player.named_parameters()), trainer.model.named_parameters()
             with torch.no_grad():
@@ -74,6 +75,7 @@ class OwnDecoder:
         group: int,
         sampling: Sampling,
     ) -> Decoded:
+        """Draw completions; see ``Decoder.draw``."""
         shape = (group, sampling.max_new_tokens)
         if not prompts:
             return _arrays([], [], group, sampling.max_new_tokens, self.ends, self.pad)
@@ -114,6 +116,7 @@ class VllmDecoder:
 
     @contextmanager
     def awake(self, trainer: GRPOTrainer) -> Iterator[None]:
+        """Give vLLM its memory, and the policy's present weights; see ``Decoder.awake``."""
         engine = trainer.vllm_generation
         sleeps = engine.mode == "colocate" and engine.enable_sleep_mode
         if sleeps:
@@ -133,6 +136,7 @@ class VllmDecoder:
         group: int,
         sampling: Sampling,
     ) -> Decoded:
+        """Draw completions; see ``Decoder.draw``."""
         requests = [(prompt, key(*name) % 2**62) for prompt, name in zip(prompts, names, strict=True)]
         engine = trainer.vllm_generation
         draw = self._served if engine.mode == "server" else self._colocated

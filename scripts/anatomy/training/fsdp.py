@@ -22,7 +22,11 @@ from anatomy.training.value_model import Critic, Rows, value_loss
 
 
 def begin(scale: Scale | None) -> None:
-    """Let this process find the others. Raises AnatomyError where their number is not the scale's."""
+    """Let this process find the others.
+
+    Raises:
+        AnatomyError: Their number is not the scale's.
+    """
     if scale is None:
         return
     processes = int(os.environ.get("WORLD_SIZE", 1))
@@ -51,7 +55,12 @@ def kept_dtype(scale: Scale | None) -> torch.dtype | None:
 
 
 def options(scale: Scale | None, context: int) -> dict[str, Any]:
-    """Return the fields of GRPOConfig that a scale sets; ``context``: tokens of the longest sequence."""
+    """Return the fields of GRPOConfig that a scale sets.
+
+    Args:
+        scale: How the GPUs share the training.
+        context: Tokens of the longest sequence.
+    """
     if scale is None:
         return {}
     options: dict[str, Any] = {
@@ -105,11 +114,13 @@ class SharedCritic(Critic):
         self.optimizer = torch.optim.AdamW(self.model.parameters(), lr=learning_rate, weight_decay=0.0)
 
     def values(self, prompts: Tensor, prompt_mask: Tensor, completions: Tensor, mask: Tensor) -> Tensor:
+        """Return the values, some rows at a time; see ``Critic.values``."""
         tensors, rows = (prompts, prompt_mask, completions, mask), self.rows or len(mask)
         passes = zip(*(torch.split(tensor, rows) for tensor in tensors), strict=True)
         return torch.cat([super(SharedCritic, self).values(*part).float() for part in passes])
 
     def fit(self, batch: Rows, old: Tensor, returns: Tensor, clip: float, parts: int) -> float:
+        """Fit the values, each process on its part of the rows; see ``Critic.fit``."""
         world = torch.distributed.get_world_size()
         losses = []
         for rows in torch.arange(len(returns), device=returns.device).chunk(parts):
@@ -137,6 +148,7 @@ class SharedCritic(Critic):
         return {"model": model, "optimizer": optimizer}
 
     def restore(self, state: dict[str, Any]) -> None:
+        """Take weights and moments from a checkpoint, which the first process has read."""
         whole = StateDictOptions(full_state_dict=True, broadcast_from_rank0=True)
         set_state_dict(
             self.model,

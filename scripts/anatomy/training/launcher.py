@@ -93,9 +93,18 @@ def run(
 ) -> Any:
     """Call ``module:function`` with (arguments, report) in every process; return what the first one returned.
 
-    Arguments and result are plain JSON. With one process the call is made in this one; else ``folder``, which
-    all nodes must see, holds the processes' logs, and is removed if all goes well. ``threads`` are those of a
-    node. Raises AnatomyError where a worker did, with its message, or where a worker failed otherwise.
+    With one process the call is made in this one.
+
+    Args:
+        function: ``module:function``.
+        arguments: Plain JSON, as the result is.
+        scale: How many processes, on how many nodes; None for one process.
+        folder: Holds the processes' logs, and is removed if all goes well; all nodes must see it.
+        threads: Of a node.
+        report: Takes a line for people.
+
+    Raises:
+        AnatomyError: A worker raised it, with its message, or failed otherwise.
     """
     if scale is None or scale.world == 1:
         return _function(function)(dict(arguments), report)

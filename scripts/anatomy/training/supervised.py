@@ -138,7 +138,15 @@ def pretrain(
 ) -> list[dict[str, Any]]:
     """Train a model from scratch into ``output/step-<n>``; return its log, one row a step.
 
-    documents: (prompt, completion) pairs, as many as are asked for. ``work`` holds checkpoints until the end.
+    Args:
+        documents: (prompt, completion) pairs, as many as are asked for.
+        vocabulary: Words of the tokenizer.
+        shape: Of the model.
+        config: Of the optimiser.
+        seed: Of the weights.
+        work: Holds checkpoints until the end.
+        output: The folder of models.
+        report: Takes a line for people.
     """
     tokenizer = store.word_tokenizer(vocabulary)
     ids = tokenizer.get_vocab()

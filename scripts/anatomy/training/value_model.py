@@ -31,7 +31,11 @@ class Critic:
     def values(self, prompts: Tensor, prompt_mask: Tensor, completions: Tensor, mask: Tensor) -> Tensor:
         """Return (B, T): the value of the state before each completion token.
 
-        prompts: (B, S) padded on the left; completions: (B, T) padded on the right; masks of 0 and 1.
+        Args:
+            prompts: (B, S), padded on the left.
+            prompt_mask: (B, S), of 0 and 1.
+            completions: (B, T), padded on the right.
+            mask: (B, T), of 0 and 1.
         """
         attention = torch.cat([prompt_mask, mask], dim=1)
         scores = self.model(

@@ -146,7 +146,8 @@ def code(script: Path) -> str:
 def content(path: Path) -> str:
     """Return a digest of a file's content, or of a model folder's: cheap for our own large files.
 
-    Raises FileNotFoundError where there is nothing yet.
+    Raises:
+        FileNotFoundError: There is nothing yet.
     """
     if path.is_dir():
         manifests = sorted(path.rglob("manifest.json"))

@@ -86,11 +86,13 @@ class Problem:
 
     @property
     def asked(self) -> tuple[str, ...]:
+        """The variables whose values are asked for, the last ones."""
         names = (VARIABLES[0], *(step.variable for step in self.steps))
         return names[-ASKED:]
 
     @property
     def text(self) -> str:
+        """The problem as a model reads it."""
         parts = [f"{VARIABLES[0]} = {self.first}", *map(str, self.steps)]
         return " ; ".join(parts) + f" ; ask {' '.join(self.asked)} ?"
 
@@ -101,10 +103,12 @@ class Problem:
 
     @cached_property
     def values(self) -> dict[str, int]:
+        """Every variable's value."""
         return solve(self)
 
     @property
     def answer(self) -> str:
+        """The values that are asked for."""
         return " ".join(str(self.values[name]) for name in self.asked)
 
     @property
@@ -114,6 +118,7 @@ class Problem:
 
     @property
     def solution(self) -> str:
+        """The gold derivation and the answer."""
         return " ".join([*self.lines, f"ans {self.answer}"])
 
     @property
@@ -171,6 +176,7 @@ def _plan(steps: Sequence[Step]) -> str:
 
 
 def convention(operator: str, x: int, y: int, exchanged: bool) -> int:
+    """Return an operator's value; exchanged: an invented operator takes its operands in the other order."""
     return apply(operator, y, x) if exchanged and operator in INVENTED else apply(operator, x, y)
 
 
@@ -184,6 +190,7 @@ def solve(problem: Problem, exchanged: bool = False) -> dict[str, int]:
 
 
 def value_of_operand(operand: str, values: Mapping[str, int]) -> int:
+    """Return the value of an operand: a numeral's, or a variable's."""
     return int(operand) if operand.isdigit() else values[operand]
 
 
@@ -252,13 +259,15 @@ def problems(
 
 
 def prompt(problem: Problem, extra: str = "") -> str:
+    """Return a problem's text, with what a condition adds to it."""
     return f"{problem.text} {extra}".strip()
 
 
 def parse(text: str) -> Problem:
     """Read a problem's text back; the domain is the smallest one that has all its operators.
 
-    Raises ValueError where the text is not a problem of this world.
+    Raises:
+        ValueError: The text is not a problem of this world.
     """
     wrong = ValueError(f"not a problem of the embedded world: {text!r}")
     parts = [part.split() for part in text.split(" ; ")]

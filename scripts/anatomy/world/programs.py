@@ -120,10 +120,12 @@ class Task:
 
     @property
     def difficulty(self) -> int:
+        """The number of statements."""
         return len(self.program)
 
     @property
     def text(self) -> str:
+        """The task as a model reads it: examples of lists and results."""
         shown = (
             " ".join(map(str, (*x, "to", *evaluate(self.program, x)))) for x in self.examples
         )  # an empty result leaves nothing after "to"
@@ -136,6 +138,7 @@ class Task:
 
     @property
     def solution(self) -> str:
+        """The program's text."""
         return body(self.program)
 
     @property

@@ -19,8 +19,14 @@ _NETWORK = ["ro-crate-1.1_28.1", "ro-crate-1.1_28.2"]
 def validate(folder: Path, severity: str = "REQUIRED") -> list[str]:
     """Return what the RO-Crate validator finds wrong in a crate, a line each; nothing if it conforms.
 
-    The profiles are Provenance Run Crate and those that it builds on. severity: REQUIRED, or RECOMMENDED
-    for these checks too. Needs no network. Raises AnatomyError where roc-validator is not installed.
+    The profiles are Provenance Run Crate and those that it builds on. No network is needed.
+
+    Args:
+        folder: The crate.
+        severity: REQUIRED, or RECOMMENDED for these checks too.
+
+    Raises:
+        AnatomyError: roc-validator is not installed.
     """
     try:
         from rocrate_validator import services

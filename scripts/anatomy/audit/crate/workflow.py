@@ -39,7 +39,7 @@ def add_workflow(builder: Builder, actions: Mapping[str, Any]) -> None:
 
 
 def _main(builder: Builder, version: str | None) -> Any:
-    """Add the Snakefile, as the crate's main entity; version: Snakemake's."""
+    """Add the Snakefile as the crate's main entity; ``version`` is Snakemake's."""
     digest = builder.sources["Snakefile"]
     source = stored(builder, "Snakefile", digest)
     if source is None:

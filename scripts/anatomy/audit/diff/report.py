@@ -10,7 +10,12 @@ from anatomy.audit.words import counted, few
 
 
 def lines(difference: Difference, limit: int | None = 10) -> Iterator[str]:
-    """Yield a difference's lines; limit: numbers shown of each group, None for all."""
+    """Yield a difference's lines.
+
+    Args:
+        difference: The difference.
+        limit: Numbers shown of each group; None for all.
+    """
     for letter, side in (("A", difference.a), ("B", difference.b)):
         yield _head(letter, side)
         yield from (f"   {note}" for note in side.notes)

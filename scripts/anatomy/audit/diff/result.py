@@ -46,12 +46,14 @@ class Cause:
         return f"{kind}{self.what}: {interval_in_words(self.a)} -> {interval_in_words(self.b)}"
 
     def to_json(self) -> dict[str, Any]:
+        """Return it as plain JSON."""
         shown = {"kind": self.kind, "what": self.what, "a": self.a, "b": self.b}
         names = {"names": list(self.names)} if self.names else {}
         return shown | names | ({"idle": True} if self.idle else {})
 
 
 def interval_in_words(value: Any) -> str:
+    """Return a value of one side as text; a dash for what the side lacks."""
     return "–" if value is None else short(value)
 
 
@@ -107,6 +109,7 @@ class Changed:
 
     @property
     def b_in_a(self) -> bool | None:
+        """Whether B's value lies in A's interval; None where A has none."""
         return _within(self.b["value"], _interval(self.a))
 
     def __str__(self) -> str:
@@ -137,6 +140,7 @@ class Changed:
         return outside[0] if outside else "inside"
 
     def to_json(self) -> dict[str, Any]:
+        """Return it as plain JSON."""
         ratio = self.ratio if self.ratio is None or math.isfinite(self.ratio) else "inf"
         facts = {name: getattr(self, name) for name in ("difference", "a_in_b", "b_in_a")}
         kept = ("value", "text", "interval", "rule")
@@ -230,11 +234,13 @@ def _step_json(steps: Sequence[Step]) -> dict[str, Any]:
 
 
 def sort_key(number: Changed) -> tuple[float, float, str]:
+    """Return what numbers are sorted by: those that differ most first, measured by their intervals."""
     ratio = -1.0 if number.ratio is None else number.ratio
     return -ratio, -abs(number.difference or 0.0), number.id
 
 
 def where(record: Record) -> str:
+    """Return on which machine a job ran."""
     run = record.run
     gpu = ", ".join(run["gpu"]) or "no GPU"
     return f"{run['host']} ({run['cpu']}, {gpu})"

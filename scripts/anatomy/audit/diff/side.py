@@ -165,7 +165,11 @@ def _of_root(name: str, wanted: str, study: str, folder: Path) -> Side | None:
 
 
 def _of_history(name: str, path: Path) -> Side:
-    """Return the side that a root's file has. Raises AnatomyError where it does not have this root."""
+    """Return the side that a root's file has.
+
+    Raises:
+        AnatomyError: It does not have this root.
+    """
     try:
         content = ledger.read_history(path)
     except zlib.error as error:

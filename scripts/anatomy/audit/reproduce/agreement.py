@@ -24,7 +24,13 @@ from anatomy.errors import AnatomyError
 def compare(recorded: Path, again: Path, keys: Sequence[str] = ()) -> Agreement:
     """Compare two files, or folders of a model, by their kind.
 
-    keys: of a csv table, the columns that name a row. Raises AnatomyError where a file cannot be read.
+    Args:
+        recorded: The first file.
+        again: The file that was made again.
+        keys: Of a csv table, the columns that name a row.
+
+    Raises:
+        AnatomyError: A file cannot be read.
     """
     if recorded.is_dir() or again.is_dir():
         return compare_models(recorded, again)

@@ -43,6 +43,7 @@ class Agreement:
 
     @property
     def ok(self) -> bool:
+        """Whether the two are the same, or differ within what is tolerated."""
         return self.outcome != DIFFERENT
 
 
@@ -107,6 +108,7 @@ def lies_within(value: Any, ends: Sequence[Any]) -> bool:
 
 
 def compare_json(recorded: Path, again: Path) -> Agreement:
+    """Compare two JSON files; the one of all numbers, number by number."""
     first, second = (json.loads(path.read_text(encoding="utf-8")) for path in (recorded, again))
     if recorded.name == "numbers.json":
         return _numbers(first, second)

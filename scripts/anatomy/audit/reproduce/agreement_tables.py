@@ -37,6 +37,13 @@ _KEYS = ("problem", "condition", "sample")
 
 
 def compare_csv(recorded: Path, again: Path, keys: Sequence[str]) -> Agreement:
+    """Compare two tables of results.
+
+    Args:
+        recorded: The first table.
+        again: The table that was made again.
+        keys: Columns that name a row.
+    """
     # As text first: a column of another type would make every value of it another one.
     first, second = (
         pd.read_csv(path, keep_default_na=False, na_values=[""], dtype=object) for path in (recorded, again)
@@ -84,6 +91,7 @@ def _parsed(cell: Any) -> Any:
 
 
 def compare_parquet(recorded: Path, again: Path) -> Agreement:
+    """Compare two tables between stages, by what their kind tolerates."""
     kinds = [_kind(path) for path in (recorded, again)]
     if kinds[0] != kinds[1]:
         return Agreement(DIFFERENT, f"a table '{kinds[0]}' and a table '{kinds[1]}'")
@@ -104,7 +112,7 @@ def _kind(path: Path) -> str:
 
 
 def _values(first: pa.Table, second: pa.Table, tolerant: bool) -> Agreement:
-    """Compare tables row by row; tolerant: numbers that are no integers may differ by WEIGHTS."""
+    """Compare tables row by row; where ``tolerant``, numbers that are no integers may differ by WEIGHTS."""
     largest = 0.0
     for name in first.column_names:
         if first[name].equals(second[name]):

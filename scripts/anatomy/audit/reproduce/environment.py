@@ -32,6 +32,16 @@ print(json.dumps(found))
 
 
 def check_environment(jobs: Sequence[Record], environment: str, report: Report) -> None:
+    """Compare this environment with the recorded one of jobs.
+
+    Args:
+        jobs: The jobs to run again.
+        environment: ``same``: it must be the recorded one; ``current``: what differs is reported.
+        report: Takes a line for people.
+
+    Raises:
+        AnatomyError: It has to be the recorded one, and is not.
+    """
     unlike = _unlike(jobs, sys.executable)
     if unlike and environment == "same":
         raise AnatomyError(
@@ -93,7 +103,8 @@ def interpreters(workspace: Workspace, jobs: Sequence[Record], report: Report) -
 def build(folder: Path, lock: Path, torch: str | None) -> str:
     """Make a virtual environment of a lock, and of torch where a version is given; return its Python.
 
-    Raises AnatomyError with the last lines of the log, which lies beside the folder, where that fails.
+    Raises:
+        AnatomyError: That fails; the message has the last lines of the log, which lies beside the folder.
     """
     log = folder.with_suffix(".log")
     folder.parent.mkdir(parents=True, exist_ok=True)

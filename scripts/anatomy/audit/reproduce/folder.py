@@ -74,7 +74,11 @@ class Workspace:
         return listed
 
     def kept(self, digest: str, what: str) -> Path:
-        """Return where a source is kept. Raises AnatomyError unless it is there, and unaltered."""
+        """Return where a source is kept.
+
+        Raises:
+            AnatomyError: It is not there, or altered.
+        """
         path = self.store / digest
         shown = f"{self.trail.results}/{recorder.SOURCES}/{digest}"
         if not path.is_file():
@@ -161,6 +165,7 @@ def _outside(path: str) -> bool:
 
 
 def copied(source: Path, target: Path) -> None:
+    """Copy a file, with the folders above it."""
     target.parent.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(source, target)
 

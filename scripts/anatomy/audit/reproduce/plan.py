@@ -37,6 +37,8 @@ _STAGES = {
 
 @dataclass(frozen=True)
 class Plan:
+    """What is run again, and what that takes from the study."""
+
     run: list[Record]
     """In an order in which each job comes after those that it depends on."""
     given: dict[str, tuple[File, Record]]
@@ -46,6 +48,16 @@ class Plan:
 
 
 def planned(trail: Trail, targets: Sequence[str], start: str) -> Plan:
+    """Return what has to run again for some files.
+
+    Args:
+        trail: The study.
+        targets: The files.
+        start: From where on jobs run again; see STARTS.
+
+    Raises:
+        AnatomyError: A file has no record, or a record in the chain is damaged.
+    """
     chain = trail.chain(targets)
     makers = {file.path: record for record in chain for file in record.outputs}
     for path in targets:
@@ -77,7 +89,7 @@ def planned(trail: Trail, targets: Sequence[str], start: str) -> Plan:
 
 
 def _taken(trail: Trail, record: Record, start: str, after: bool) -> bool:
-    """Tell whether a job's outputs are taken as given; after: it depends on a job that is run."""
+    """Tell whether a job's outputs are taken as given; ``after``: it depends on a job that is run."""
     if record.rule in OUTSIDE:
         return True
     parts = Path(record.outputs[0].path).parts

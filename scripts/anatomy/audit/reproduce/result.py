@@ -98,10 +98,12 @@ def lines(outcome: Outcome) -> Iterator[str]:
 
 
 def step_line(step: Step) -> str:
+    """Return a step as a line for people."""
     seconds = f" ({step.seconds:.1f} s)" if step.seconds else ""
     return f"{step.outcome:16}  {step.job}{seconds}" + (f": {step.detail}" if step.detail else "")
 
 
 def last_lines(log: Path) -> str:
+    """Return how a log ends."""
     lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
     return "\n".join(lines[-_TAIL:]) or "(nothing was written)"

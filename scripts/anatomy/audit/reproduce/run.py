@@ -60,10 +60,20 @@ def reproduce(
 ) -> Outcome:
     """Run the chain behind a number, figure, table or file again in ``work``, and compare step by step.
 
-    name: as ``Trail.named`` takes it. start: see STARTS; environment: see ENVIRONMENTS; jobs: how many run at
-    once. Raises AnatomyError where the chain cannot be run: ``work`` is not empty, a record, the kept code or
-    a file taken as given was altered, the environment is another one. A job that fails, or whose result is
-    another one, does not raise: it stands in what is returned.
+    A job that fails, or whose result is another one, does not raise: it stands in what is returned.
+
+    Args:
+        trail: The study.
+        name: As ``Trail.named`` takes it.
+        work: The folder, empty or new.
+        start: From where on jobs run again; see STARTS.
+        environment: See ENVIRONMENTS.
+        jobs: How many run at once.
+        report: Takes a line for people.
+
+    Raises:
+        AnatomyError: The chain cannot be run: ``work`` is not empty, a record, the kept code or a file taken
+            as given was altered, the environment is another one.
     """
     if start not in STARTS or environment not in ENVIRONMENTS or jobs < 1:
         raise AnatomyError(
@@ -119,7 +129,7 @@ class _Replay:
     def __init__(
         self, workspace: Workspace, plan: Plan, pythons: Mapping[str, str], jobs: int, report: Report
     ):
-        """pythons: the interpreter of a job by its record's digest; without one, that of this process."""
+        """Prepare a run; ``pythons``: interpreters by the digests of jobs' records, where not this one's."""
         self.workspace, self.plan, self.pythons, self.report = workspace, plan, pythons, report
         self.work, self.trail = workspace.work, workspace.trail
         self.made = {file.path for record in plan.run for file in record.outputs}

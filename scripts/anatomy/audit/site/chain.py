@@ -58,6 +58,7 @@ class Picture:
 
     @cached_property
     def jobs(self) -> int:
+        """How many jobs there are in all boxes."""
         return sum(len(box.jobs) for box in self.boxes)
 
     @cached_property
@@ -67,9 +68,14 @@ class Picture:
 
 
 def draw(graph: Graph, last: int, inputs: Sequence[str], title: str, subtitle: str) -> Picture:
-    """Draw the chain of a result that the job ``last`` made from those of its inputs that matter.
+    """Draw the chain of a result.
 
-    title, subtitle: what the result's box says.
+    Args:
+        graph: The study's jobs.
+        last: The job that made the result.
+        inputs: Those of its inputs that matter.
+        title: What the result's box says.
+        subtitle: What it says below.
     """
     jobs = [place for place in graph.behind(inputs) if place != last]
     wanted = set(inputs)

@@ -37,6 +37,7 @@ class Piece:
 
     @property
     def path(self) -> str:
+        """The counts file."""
         return self.job.outputs[0].path
 
     def named(self, kind: str) -> list[str]:
@@ -56,6 +57,7 @@ class Page:
 
     @property
     def path(self) -> str:
+        """Where the page lies in the site's folder."""
         return f"completions/{self.arm}/{self.seed}/{self.benchmark}.html"
 
 
@@ -80,7 +82,11 @@ def fragment(problem: str, condition: str, piece: str) -> str:
 
 
 def counts(folder: Path, path: str) -> list[dict[str, Any]]:
-    """Return the rows of a counts file. Raises AnatomyError where it was altered."""
+    """Return the rows of a counts file.
+
+    Raises:
+        AnatomyError: It was altered.
+    """
     return list(parquet.records(folder / path, "counts"))
 
 
@@ -88,7 +94,13 @@ class Packer:
     """Packs the completions of a study; ``made`` has the job that made each file."""
 
     def __init__(self, folder: Path, made: Mapping[str, Record], limit: int | None):
-        """limit: completions of each problem whose text is kept; None for all."""
+        """Prepare to pack.
+
+        Args:
+            folder: The repository.
+            made: The job that made each file.
+            limit: Completions of each problem whose text is kept; None for all.
+        """
         self.folder, self.made, self.limit = folder, made, limit
         self._problems = lru_cache(maxsize=16)(self._read_problems)
         self._prompts = lru_cache(maxsize=16)(self._read_prompts)
@@ -96,7 +108,8 @@ class Packer:
     def script(self, page: Page) -> str:
         """Return the page's data as a script: a list of problem, condition, piece and what ``_packed`` gives.
 
-        Raises AnatomyError where a file is missing or altered, or verdicts are not those of the completions.
+        Raises:
+            AnatomyError: A file is missing or altered, or verdicts are not those of the completions.
         """
         chunks = []
         for piece in page.pieces:

@@ -58,6 +58,7 @@ class _Layout:
 
 
 def laid_out(boxes: Sequence[Box]) -> _Layout:
+    """Return places for boxes in layers, and arrows; those that only shorten a way are left out."""
     place = {box.key: at for at, box in enumerate(boxes)}
     arrows = [(place[source.key], at) for at, box in enumerate(boxes) for source in _reduced(box)]
     return _layout(tuple(box.width for box in boxes), tuple(sorted(arrows)))

@@ -78,10 +78,12 @@ class Source:
 
     @property
     def path(self) -> str:
+        """The first of the paths under which the file was used."""
         return min(path for path, _, _ in self.uses)
 
     @property
     def page(self) -> str:
+        """Its page."""
         return f"source/{self.digest}.html"
 
 

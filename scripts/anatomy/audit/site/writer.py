@@ -1,4 +1,4 @@
-"""Pages from templates."""
+"""Writes the pages of the audit site from their templates."""
 
 import json
 import shlex

@@ -104,7 +104,12 @@ class Comparison:
         return self.only is None or record.digest in self.only
 
     def affected(self, paths: Iterable[str], rows: dict[str, set[str]] | None = None) -> Affected:
-        """Return what depends on files; rows: the ids of a table's numbers that are concerned."""
+        """Return what depends on files.
+
+        Args:
+            paths: The files.
+            rows: Of a changed table, the ids of its numbers that are concerned.
+        """
         return self.trusted.affected(paths, rows)
 
     def outputs_of(self, jobs: Iterable[Record]) -> Affected:

@@ -39,7 +39,12 @@ class Verdict:
 
 
 def lines(verdict: Verdict, limit: int = 5) -> Iterator[str]:
-    """Yield what was found, for people; ``limit``: ids shown of those that a finding affects."""
+    """Yield what was found, for people.
+
+    Args:
+        verdict: What was found.
+        limit: How many ids are shown of those that a finding affects.
+    """
     for finding in verdict.findings:
         yield f"{finding.kind}: {finding.what}"
         yield f"  {finding.detail}"

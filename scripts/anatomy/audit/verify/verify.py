@@ -1,5 +1,4 @@
-"""Whether a study is what its records say: every digest and every number recomputed, and every difference
-named.
+"""Whether a study is what its records say: digests and numbers recomputed, every difference named.
 
 What is trusted is the ledger's root alone, as the paper prints it, or as the reader knows it from
 elsewhere. Under it lie the records that the study had when its paper was set (``ledger.history``); the
