@@ -28,7 +28,7 @@ rule ledger:
         "../scripts/ledger.py"
 
 
-rule browse:
+rule audit_site:
     """The audit site's pages, from the ledger, the numbers, tables, figures and the paper."""
     input:
         table_files(),
@@ -41,7 +41,7 @@ rule browse:
     output:
         directory(f"{R}/audit"),
     log:
-        f"{R}/logs/browse.log",
+        f"{R}/logs/audit_site.log",
     conda:
         "../envs/analysis.yaml"
     threads: 1
@@ -53,6 +53,6 @@ rule browse:
         artifacts=STUDY.artifacts,
         claims=STUDY.claims,
         completions=config.get("audit", {}).get("completions"),
-        stamp=stamp("browse", "scripts/browse.py"),
+        stamp=stamp("audit_site", "scripts/audit_site.py"),
     script:
-        "../scripts/browse.py"
+        "../scripts/audit_site.py"

@@ -5,16 +5,16 @@ Revision and checksums say what comes: no change of code asks for it again.
 
 
 localrules:
-    download,
-    fetch,
+    download_model,
+    download_benchmark,
 
 
-rule download:
+rule download_model:
     """A released model from the hub, at the commit that the model sheet names, verified by checksum."""
     output:
         directory(f"{R}/models/{{model}}/seed-{{seed}}"),
     log:
-        f"{R}/logs/download/{{model}}/seed-{{seed}}.log",
+        f"{R}/logs/download_model/{{model}}/seed-{{seed}}.log",
     wildcard_constraints:
         model=models_from("hub"),
     conda:
@@ -22,7 +22,7 @@ rule download:
     threads: 1
     resources:
         mem_mb=growing(2000),
-        disk_mb=disk("download"),
+        disk_mb=disk("download_model"),
         runtime=growing(600),
     params:
         id=lambda wildcards: STUDY.models[wildcards.model].hub_id,
@@ -31,15 +31,15 @@ rule download:
         # What an interrupted download goes on from.
         work=f"{R}/work/{{model}}/seed-{{seed}}",
     script:
-        "../scripts/download.py"
+        "../scripts/download_model.py"
 
 
-rule fetch:
+rule download_benchmark:
     """A real test set from the hub, at the commit that the benchmark sheet names, as JSON lines."""
     output:
         f"{R}/downloads/{{benchmark}}.jsonl",
     log:
-        f"{R}/logs/fetch/{{benchmark}}.log",
+        f"{R}/logs/download_benchmark/{{benchmark}}.log",
     wildcard_constraints:
         benchmark=benchmarks_from("hub"),
     conda:
@@ -52,4 +52,4 @@ rule fetch:
         hub=of_job(values.hub_source),
         work=f"{R}/work/{{benchmark}}",
     script:
-        "../scripts/fetch.py"
+        "../scripts/download_benchmark.py"

@@ -1,7 +1,7 @@
 """The paper: numbers by their ids, figures, and Typst to set them."""
 
 
-rule collect:
+rule collect_numbers:
     """Every number that may be reported, by its id, from the tables; as JSON and as LaTeX macros."""
     input:
         table_files(),
@@ -9,7 +9,7 @@ rule collect:
         f"{R}/numbers.json",
         f"paper/{STUDY.name}-numbers.tex",
     log:
-        f"{R}/logs/collect.log",
+        f"{R}/logs/collect_numbers.log",
     conda:
         "../envs/analysis.yaml"
     threads: 1
@@ -18,9 +18,9 @@ rule collect:
         runtime=growing(10),
     params:
         tables=STUDY.artifacts["tables"],
-        stamp=stamp("collect", "scripts/collect.py"),
+        stamp=stamp("collect_numbers", "scripts/collect_numbers.py"),
     script:
-        "../scripts/collect.py"
+        "../scripts/collect_numbers.py"
 
 
 rule typeset:

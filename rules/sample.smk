@@ -1,7 +1,7 @@
 """Completions of each arm: on each benchmark, in shards; more where two arms disagree; under other conditions."""
 
 
-rule match:
+rule match_entropy:
     """The temperature at which an arm's mean token entropy equals that of the arm it is matched to."""
     input:
         model=of_job(files.arm_model),
@@ -10,7 +10,7 @@ rule match:
     output:
         f"{R}/temperatures/{{arm}}/seed-{{seed}}/{{benchmark}}.json",
     log:
-        f"{R}/logs/match/{{arm}}/seed-{{seed}}/{{benchmark}}.log",
+        f"{R}/logs/match_entropy/{{arm}}/seed-{{seed}}/{{benchmark}}.log",
     conda:
         "../envs/train.yaml"
     threads: of_job(amounts.arm_cores)
@@ -18,7 +18,7 @@ rule match:
         gpu=of_job(amounts.arm_gpus),
         nodes=1,
         mem_mb=growing(of_job(amounts.arm_memory)),
-        runtime=model_time("match"),
+        runtime=model_time("match_entropy"),
     params:
         key=of_job(values.match_key),
         condition=lambda wildcards: STUDY.arms[wildcards.arm].condition,
@@ -26,9 +26,9 @@ rule match:
         n=config["sampling"]["match_n"],
         rows=config["sampling"]["rows"],
         sampling=of_job(Study.sampling),
-        stamp=stamp("match", "scripts/match.py"),
+        stamp=stamp("match_entropy", "scripts/match_entropy.py"),
     script:
-        "../scripts/match.py"
+        "../scripts/match_entropy.py"
 
 
 rule sample:

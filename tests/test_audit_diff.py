@@ -349,7 +349,7 @@ def test_a_text_that_is_rounded_otherwise_is_blamed_on_the_collection(base: Side
     numbers[name] |= {"text": "0.12", "rule": "decimal"}
     found = compare(base, replace(other, numbers=numbers))
     assert [one.id for one in found.changed] == [name]
-    assert causes(found) == {("collect", "params tables.passk.numbers.estimate: percent -> decimal")}
+    assert causes(found) == {("collect_numbers", "params tables.passk.numbers.estimate: percent -> decimal")}
 
 
 @pytest.mark.slow

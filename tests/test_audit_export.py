@@ -142,7 +142,7 @@ def test_a_slot_is_filled_by_what_a_rule_calls_so(written: Path) -> None:
     }
     assert ("#train-output-model", "#sample-input-model") in connected
     assert ("#count-output-output", "#table-input-input") in connected
-    assert ("#collect-output-output", "#workflow-output-numbers") in connected
+    assert ("#collect_numbers-output-output", "#workflow-output-numbers") in connected
     assert found["#sample-param-n"]["additionalType"] == "Integer"
     assert found["#sample-param-sampling"]["additionalType"] == "PropertyValue"
 

@@ -332,7 +332,7 @@ def test_every_output_of_every_job_has_a_record(finished: Path) -> None:
         "count",
         "table",
         "figure",
-        "collect",
+        "collect_numbers",
         "ledger",
         "typeset",
     } <= rules

@@ -427,7 +427,7 @@ CHEAP = {
     "count_probes": (f"{STUDY}/counts/base/seed-0/ladder/probes.parquet", "verdicts"),
     "table": (f"{STUDY}/tables/conditions.csv", "counts"),
     "figure": ("figure:passk", "tables"),
-    "collect": (f"{STUDY}/numbers.json", "tables"),
+    "collect_numbers": (f"{STUDY}/numbers.json", "tables"),
 }
 """Of each rule without a model a file to make again, and from where."""
 
@@ -467,7 +467,7 @@ def test_a_chain_starts_where_it_is_told_to(finished: Path) -> None:
     after = {"sample", "grade", "count", "table", "figure"}
     # Problems that a model fails come after its samples; the others are data.
     assert rules["data"] >= of_models | after | {"world", "scaffold"} and given["data"] == set()
-    assert rules["models"] - {"match"} == after | {"world", "scaffold"}
+    assert rules["models"] - {"match_entropy"} == after | {"world", "scaffold"}
     assert given["models"] == {"models", "training", "problems", "prompts"}
     assert rules["samples"] == (after | {"world", "scaffold"}) - {"sample"}
     assert given["samples"] == {"samples", "training", "problems", "prompts"}
@@ -481,7 +481,7 @@ def test_every_job_has_its_stage(finished: Path) -> None:
     for job in Trail("tiny", finished).jobs:
         parts = Path(job.outputs[0].path).parts
         known = parts[0] == "results" and parts[2] in reproduce_plan._STAGES
-        assert known or job.rule in ("figure", "collect", "typeset", *reproduce_plan.OUTSIDE)
+        assert known or job.rule in ("figure", "collect_numbers", "typeset", *reproduce_plan.OUTSIDE)
 
 
 @pytest.mark.slow

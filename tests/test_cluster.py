@@ -214,7 +214,10 @@ def finished(slurm: Path, tmp_path_factory: pytest.TempPathFactory) -> Finished:
 ALIKE = {
     "distill": ("models/student/seed-0", "models/base/seed-0"),  # pretrain
     "finetune": ("models/stage2-sft/seed-0", "models/stage1/seed-0"),  # train
-    "match": ("temperatures/grpo-matched/seed-0/hard.json", "samples/base/seed-0/hard/shard-000.parquet"),
+    "match_entropy": (
+        "temperatures/grpo-matched/seed-0/hard.json",
+        "samples/base/seed-0/hard/shard-000.parquet",
+    ),
 }
 """Rules that are not run on the cluster: a file of each, and one of a rule that is and asks for the same."""
 
@@ -232,7 +235,7 @@ def test_rules_that_are_alike_ask_for_the_same(rule: str) -> None:
 def test_every_kind_of_rule_of_the_embedded_study_runs_on_the_cluster(finished: Finished) -> None:
     rules = set(re.findall(r"(?m)^\s*rule (\w+):", "\n".join(run.said for run in finished.runs)))
     declared = "\n".join(path.read_text() for path in [ROOT / "Snakefile", *(ROOT / "rules").glob("*.smk")])
-    of_the_hub = {"download", "fetch", "benchmark", "split", "annotate"}
+    of_the_hub = {"download_model", "download_benchmark", "benchmark", "split", "annotate"}
     targets = {"all", "figures", "tables", "published", "paper", "audit", "benchmarks", "check"}
     assert (
         rules

@@ -535,16 +535,16 @@ def test_the_scripts_fetch_what_the_sheets_name(served: Hub, tmp_path: Path) -> 
     """Both rules' scripts, as Snakemake runs them, in a workflow of their own."""
     shutil.copytree(ROOT / "scripts", tmp_path / "scripts", ignore=shutil.ignore_patterns("__pycache__"))
     (tmp_path / "Snakefile").write_text(f"""
-rule download:
+rule download_model:
     output: directory("models/m/seed-0")
     params: id={MODEL!r}, revision={COMMIT!r}, checkpoint="step-0", work="work/m"
-    script: "scripts/download.py"
-rule fetch:
+    script: "scripts/download_model.py"
+rule download_benchmark:
     output: "data/set.jsonl"
     params:
         hub=dict(id={SET!r}, config="", split="test", revision={COMMIT!r}),
         work="work/set",
-    script: "scripts/fetch.py"
+    script: "scripts/download_benchmark.py"
 """)
     done = subprocess.run(
         [sys.executable, "-m", "snakemake", "--cores", "1", "models/m/seed-0", "data/set.jsonl"],

@@ -188,7 +188,7 @@ def test_the_other_jobs_that_sample(study: Study) -> None:
 
     assert tokens("probe") == 100 * (1 + work.LINKS) * 2 * 500
     assert tokens("resample", other="long", other_seed="0") == 100 * work.DISAGREEING * 64 * 500
-    assert tokens("match") == work.TRIALS * 100 * 4 * 500
+    assert tokens("match_entropy") == work.TRIALS * 100 * 4 * 500
 
 
 def test_scoring(study: Study) -> None:
@@ -240,7 +240,7 @@ def test_grading_and_counting_go_by_completions(study: Study) -> None:
 
 
 def test_disk_and_downloads(study: Study) -> None:
-    found = work.work(study, "download", {"model": "thirty", "seed": "0"})
+    found = work.work(study, "download_model", {"model": "thirty", "seed": "0"})
     assert (found.amounts, found.disk) == ({"download": 60e9}, 60)
     run = work.work(study, "train", {"run": "grpo", "seed": "0"})
     assert (run.disk, run.scratch) == (3 * 10, 2 * 60)  # steps 5, 10 and 20; two checkpoints
@@ -338,9 +338,11 @@ def test_a_known_plan(study: Study) -> None:
         table("a", 1),
         table("b", 1, 2),
         figure("d", 3),
-        Job("collect", {}, [3, 4]),
+        Job("collect_numbers", {}, [3, 4]),
     ]
-    found = costs(study, jobs, {"world": 3600, "scaffold": 7200, "table": 360, "figure": 36, "collect": 36})
+    found = costs(
+        study, jobs, {"world": 3600, "scaffold": 7200, "table": 360, "figure": 36, "collect_numbers": 36}
+    )
     assert found.total.cost == Cost(7, 0, cpu_hours=pytest.approx(1 + 4 + 1 + 0.1 + 0.1 + 0.01 + 0.01))
     assert found.total.longest_hours == pytest.approx(1 + 2 + 0.1 + 0.01)
     assert [job.rule for job, _ in found.path] == ["world", "scaffold", "table", "figure"]
@@ -351,7 +353,7 @@ def test_a_known_plan(study: Study) -> None:
         "scaffold": 1,
         "table": 2,
         "figure": 1,
-        "collect": 1,
+        "collect_numbers": 1,
     }
     assert by_rule["scaffold"].longest_hours == pytest.approx(2) and by_rule["scaffold"].basis == "records"
     alone = {line.name: line for line in found.of("artifact")}
@@ -395,7 +397,7 @@ def test_nothing_left(study: Study) -> None:
 
 def test_gpus_downloads_and_disk_are_added(study: Study) -> None:
     jobs = [
-        Job("download", {"model": "five", "seed": "0"}),
+        Job("download_model", {"model": "five", "seed": "0"}),
         Job("sample", {**ARM, "shard": "000"}, [0], cores=8, gpus=1),
         Job("train", {"run": "grpo", "seed": "0"}, [0], cores=32, gpus=8),
     ]
@@ -403,7 +405,7 @@ def test_gpus_downloads_and_disk_are_added(study: Study) -> None:
     sampled, trained = hours(study, "sample", **ARM), hours(study, "train", run="grpo")
     assert found.gpu_hours == pytest.approx(sampled + 8 * trained)
     assert found.cpu_hours == pytest.approx(
-        8 * sampled + 32 * trained + hours(study, "download", model="five")
+        8 * sampled + 32 * trained + hours(study, "download_model", model="five")
     )
     assert found.download_gb == 10 and found.scratch_gb == 120
     assert found.disk_gb == pytest.approx(10 + 30 + work.work(study, "sample", ARM).disk)
@@ -412,7 +414,7 @@ def test_gpus_downloads_and_disk_are_added(study: Study) -> None:
 @st.composite
 def workflows(draw: st.DrawFn) -> list[Job]:
     """Any workflow with some of the tables and figures, partly finished."""
-    rules = draw(st.lists(st.sampled_from(["world", "scaffold", "collect"]), max_size=8))
+    rules = draw(st.lists(st.sampled_from(["world", "scaffold", "collect_numbers"]), max_size=8))
     made = draw(
         st.permutations([("table", "a"), ("table", "b"), ("table", "c"), ("figure", "d"), ("figure", "e")])
     )
@@ -443,13 +445,13 @@ def test_own_shared_and_other_make_the_total(study: Study, jobs: list[Job]) -> N
             needed = [jobs[at] for at in upstream(jobs, place) if jobs[at].todo]
             name = f"{job.rule} {job.wildcards[job.rule]}"
             assert alone.get(name, Cost()).jobs == len(needed)
-            assert alone.get(name, Cost()).unknown == sum(needy.rule == "collect" for needy in needed)
+            assert alone.get(name, Cost()).unknown == sum(needy.rule == "collect_numbers" for needy in needed)
     for line in found.of("own"):
         assert line.cost.jobs <= alone[line.name].jobs and line.longest_hours <= found.total.longest_hours
 
 
 def test_csv_round_trip(study: Study, tmp_path: Path) -> None:
-    jobs = [Job("world", {}), table("a", 0), figure("d", 1), Job("download", {"model": "five"})]
+    jobs = [Job("world", {}), table("a", 0), figure("d", 1), Job("download_model", {"model": "five"})]
     found = costs(study, jobs, {"world": 1234.5, "table": 1 / 3, "figure": 7})
     write_csv(tmp_path / "plan.csv", [line.cells() for line in found.lines], exact=True)
     with (tmp_path / "plan.csv").open(newline="") as file:

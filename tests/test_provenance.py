@@ -141,7 +141,7 @@ def test_expensive_jobs_do_not_depend_on_the_analysis(scripts: Path) -> None:
     library = scripts / "anatomy"
     analysis = {name for part in ("analyses", "statistics", "reporting") for name in modules(library / part)}
     analysis.add("grading.counts")
-    jobs = "world pretrain distill train finetune match sample probe grade score"
+    jobs = "world pretrain distill train finetune match_entropy sample probe grade score"
     for script in jobs.split():
         found = reached(scripts / f"{script}.py")
         assert not found & (analysis | {"study.validation", "workflow.code_digest"}), (script, found)
@@ -150,7 +150,7 @@ def test_expensive_jobs_do_not_depend_on_the_analysis(scripts: Path) -> None:
         scripts / "sample.py"
     )
     assert {"sampling.entropy_matching", "sampling.engine", "models.decoding"} <= reached(
-        scripts / "match.py"
+        scripts / "match_entropy.py"
     )
 
 

@@ -310,8 +310,8 @@ def environment(hub: Hub, folder: Path) -> dict[str, str]:
 # As declared --------------------------------------------------------------------------------------------
 
 JOBS = {
-    "download": 21,
-    "fetch": 12,
+    "download_model": 21,
+    "download_benchmark": 12,
     "benchmark": 12,
     "split": 2,
     "scaffold": 23,
@@ -327,9 +327,9 @@ JOBS = {
     "count_probes": 14,
     "table": 76,
     "figure": 46,
-    "collect": 1,
+    "collect_numbers": 1,
     "ledger": 1,
-    "browse": 1,
+    "audit_site": 1,
     "all": 1,
 }
 
@@ -764,7 +764,7 @@ def test_every_kind_of_rule_runs(tmp_path: Path) -> None:
         )  # fmt: skip
     assert done.returncode == 0, done.stdout[-5000:]
     ran = set(re.findall(r"^(?:local)?rule (\w+):$", done.stdout, re.MULTILINE))
-    assert ran == set(JOBS) - {"all", "collect", "ledger", "browse"}  # these read the whole study
+    assert ran == set(JOBS) - {"all", "collect_numbers", "ledger", "audit_site"}  # these read the whole study
     results = folder / "results/published"
     origin = json.loads((results / "models/qwen-7b/seed-0/step-0/origin.json").read_text())
     assert origin == {"id": "Qwen/Qwen2.5-7B", "revision": COMMIT}

@@ -98,7 +98,7 @@ def test_a_figures_script_reruns_what_it_draws_alone(again: Path) -> None:
     script.write_text(script.read_text().replace('"pass@k"', '"pass at k"'))
     # of problems and of programs
     assert planned(again, "figures") == {"figure": 2, "figures": 1}
-    assert planned(again) == {"figure": 2, "ledger": 1, "typeset": 1, "browse": 1}
+    assert planned(again) == {"figure": 2, "ledger": 1, "typeset": 1, "audit_site": 1}
     done = snakemake(again, "figures/tiny/passk.pdf")
     assert done.returncode == 0 and "1 of 1 steps (100%) done" in done.stdout, done.stdout
 

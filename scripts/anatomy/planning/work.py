@@ -52,10 +52,10 @@ two; bytes downloaded per second (assumed)."""
 BYTES: Mapping[str, float] = {"token": 1.1, "completion": 20.0, "verdict": 3.0, "score": 15.0}
 """On disk: a token of a completion, the rest of its row, a verdict (performance/volume.py), and a score."""
 _SECONDS: Mapping[float, str] = {
-    3.0: "grade count recount count_probes scaffold world split collect",
-    10.0: "figure typeset ledger benchmark download",
-    60.0: "table score fetch annotate browse",
-    150.0: "sample resample probe match",
+    3.0: "grade count recount count_probes scaffold world split collect_numbers",
+    10.0: "figure typeset ledger benchmark download_model",
+    60.0: "table score download_benchmark annotate audit_site",
+    150.0: "sample resample probe match_entropy",
     300.0: "train finetune distill pretrain",
 }
 SECONDS: Mapping[str, float] = {rule: time for time, rules in _SECONDS.items() for rule in rules.split()}
@@ -127,17 +127,17 @@ def training_work(study: Study, run: str) -> dict[str, float]:
 def work(study: Study, rule: str, wildcards: Mapping[str, str]) -> Work:
     """Return what a job of a rule does; nothing that grows for rules whose volume is not known.
 
-    * sample, resample, probe: ``completions`` x ``completion_tokens``; match: ``TRIALS`` x problems x
+    * sample, resample, probe: ``completions`` x ``completion_tokens``; match_entropy: ``TRIALS`` x problems x
       ``match_n`` x ``completion_tokens``;
     * score: problems x ``sampling.scored`` x (prompt and completion), or problems x (prompt and solution);
     * train, finetune: ``training_work``; distill, pretrain: as fine-tuning;
     * grade, count, ...: ``completions``;
-    * download: 2 GB a billion parameters.
+    * download_model: 2 GB a billion parameters.
 
     Disk: completions, verdicts and scores by ``BYTES``; 2 GB a billion parameters for each model that is
     kept. While a training runs: two checkpoints of weights and optimiser in 32 bits, 12 GB a billion each.
     """
-    if rule == "download":
+    if rule == "download_model":
         size = 2 * study.models[wildcards["model"]].billions
         return Work({"download": size * 1e9}, disk=size)
     if rule in ("train", "finetune"):
@@ -154,12 +154,21 @@ def work(study: Study, rule: str, wildcards: Mapping[str, str]) -> Work:
         return Work({"train": tokens}, size, model.gpus, 2 * size, 24 * size)
     if rule == "score":
         return _scoring(study, wildcards)
-    if rule not in ("sample", "resample", "probe", "match", "grade", "count", "recount", "count_probes"):
+    if rule not in (
+        "sample",
+        "resample",
+        "probe",
+        "match_entropy",
+        "grade",
+        "count",
+        "recount",
+        "count_probes",
+    ):
         return Work({})
     arm, benchmark = wildcards["arm"], wildcards["benchmark"]
     model = study.root(study.arms[arm].model)
     tokens = completion_tokens(study, arm)
-    if rule == "match":
+    if rule == "match_entropy":
         number = TRIALS * study.benchmarks[benchmark].problems * study.settings["sampling"]["match_n"]
         return Work({"sample": number * tokens}, model.billions, model.gpus)
     extra, probes = "other" in wildcards, rule in ("probe", "count_probes")

@@ -201,7 +201,7 @@ def _of_commit(name: str, wanted: str, study: str, folder: Path) -> Side | None:
     for path in (path for path, commits in known.items() if full[0] in commits):
         side = _of_history(name, path)
         at = [record for record in side.jobs if record.run["git"]["commit"] == full[0]]
-        collected = [record for record in side.jobs if record.rule == "collect"]
+        collected = [record for record in side.jobs if record.rule == "collect_numbers"]
         rank = 0 if any(record in at for record in collected) else 1 if 2 * len(at) > len(side.jobs) else 2
         ended = max((str(record.run["end"]) for record in collected), default=side.ended)
         ranked.append((rank, ended, side))

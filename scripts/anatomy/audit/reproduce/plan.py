@@ -11,7 +11,7 @@ from anatomy.errors import AnatomyError
 
 STARTS = ("data", "models", "samples", "verdicts", "counts", "tables")
 """Where a chain can start. ``data``: everything is run; else what comes up to there is taken as given."""
-OUTSIDE = ("download", "fetch", "annotate", "ledger", "browse")
+OUTSIDE = ("download_model", "download_benchmark", "annotate", "ledger", "audit_site")
 """Rules whose outputs are always taken as given: those that ask a hub or a language model, which change, and
 the ledger and the audit site, which show a study's records and compute nothing.
 """

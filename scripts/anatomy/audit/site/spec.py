@@ -22,8 +22,8 @@ ROUNDING = {
 }
 """What the rules of ``reporting.shown`` do, in words."""
 WORK = {
-    "fetch": "downloads a model",
-    "download": "downloads a benchmark",
+    "download_model": "downloads a model",
+    "download_benchmark": "downloads a benchmark",
     "world": "draws problems",
     "tasks": "draws programming tasks",
     "split": "takes a part of another benchmark",
@@ -34,7 +34,7 @@ WORK = {
     "distill": "trains a model on another one's completions",
     "train": "trains a model by reinforcement learning",
     "finetune": "trains a model on solutions",
-    "match": "finds the temperature of equal entropy",
+    "match_entropy": "finds the temperature of equal entropy",
     "sample": "samples completions",
     "resample": "samples more where two models disagree",
     "probe": "samples completions under other conditions",
@@ -45,7 +45,7 @@ WORK = {
     "score": "computes likelihoods of texts",
     "table": "computes statistics",
     "figure": "draws tables",
-    "collect": "collects the reported numbers",
+    "collect_numbers": "collects the reported numbers",
     "ledger": "chains all records",
     "typeset": "sets the paper",
 }

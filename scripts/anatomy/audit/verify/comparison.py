@@ -10,7 +10,7 @@ from anatomy.audit.provenance import Affected, Trail
 from anatomy.audit.verify.finding import Finding, Verdict
 from anatomy.errors import AnatomyError
 
-OUTER = ("ledger", "typeset", "browse")
+OUTER = ("ledger", "typeset", "audit_site")
 """Rules that run after the ledger is made, so that it cannot have their records."""
 
 Resolver = Callable[[list[Record]], dict[str, Any]]

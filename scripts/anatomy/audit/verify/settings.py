@@ -73,7 +73,7 @@ def check_config(comparison: Comparison) -> None:
     concerned = [
         record
         for record in comparison.jobs
-        if comparison.concerns(record) and record.rule not in ("ledger", "browse")
+        if comparison.concerns(record) and record.rule not in ("ledger", "audit_site")
     ]
     try:
         params = comparison.resolve(concerned)
