@@ -57,7 +57,7 @@ class Project:
         self.write(sheet, rows)
 
     def artifacts(self, change: Callable[[Any], None]) -> None:
-        path = self.root / yaml_files.artifact_paths(self.settings)[0]
+        path = self.root / str(self.settings["artifacts"][0])
         content = yaml.safe_load(path.read_text())
         change(content)
         path.write_text(yaml.safe_dump(content))

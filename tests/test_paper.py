@@ -213,7 +213,7 @@ def slip(of: Study, identity: str) -> str | None:
         "base": lambda arm: arm in (*of.arms, "all"),
         "benchmark": lambda test: test in (*of.tests, "pool", "pool-test"),
         "target": lambda target: target in TARGETS,
-        "k": lambda k: 2 * int(k) <= of.settings["sampling"]["n"] or table == "extrapolation",
+        "k": lambda k: 2 * int(k) <= of.settings.sampling.n or table == "extrapolation",
     }
     wrong = [key for key, value in named.items() if key in known and not known[key](value)]
     return f"no such {wrong[0]}" if wrong else None

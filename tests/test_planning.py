@@ -24,6 +24,7 @@ from anatomy.planning.plan import Cost, Estimates, Job, Record
 from anatomy.storage.csv import write_csv
 from anatomy.study import rows as sheet_rows
 from anatomy.study import sheets, yaml_files
+from anatomy.study.settings import Settings
 from anatomy.study.study import Study
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -59,6 +60,8 @@ SPEEDS = [
     )
 ]
 REINFORCEMENT = {
+    "learning_rate": 1e-6,
+    "checkpoint_every": 20,
     "prompts": 10,
     "rollouts": 4,
     "updates": 2,
@@ -76,20 +79,28 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Study:
     folder = tmp_path_factory.mktemp("sheets")
     settings: dict[str, Any] = {
         "study": "made",
-        "sheets": {"throughputs": "made.tsv"},
+        "title": "Made",
+        "seed": 1,
+        "sheets": dict.fromkeys(("benchmarks", "models", "runs", "arms", "throughputs"), "made.tsv"),
+        "annotations": {"folder": None, "endpoint": None},
+        "claims": "none.yaml",
+        "artifacts": "none.yaml",
+        "statistics": {"draws": 100, "level": 0.95},
         "scale": {"gpu": "big", "shard_hours": 0.5, "cores_per_gpu": 8},
         "presets": {
             "sampling": {"long": {"expected_tokens": 2000}},
-            "supervised": {"sft": {"batch": 8}},
+            "supervised": {"sft": {"batch": 8, "learning_rate": 1e-5, "warmup": 0, "checkpoint_every": 20}},
             "reinforcement": {
                 "grpo": REINFORCEMENT,
                 "kl": {**REINFORCEMENT, "options": {"beta": 0.1}, "temperature": 0.6},
-                "ppo": {**REINFORCEMENT, "value": {}},
+                "ppo": {**REINFORCEMENT, "value": {"learning_rate": 1e-5, "gamma": 1, "lam": 1, "clip": 0.2}},
                 "dapo": {**REINFORCEMENT, "refills": 2},
                 "unsaid": {k: v for k, v in REINFORCEMENT.items() if k != "expected_tokens"},
             },
         },
         "sampling": {
+            "engine": "vllm",
+            "rows": 8,
             "n": 40,
             "extra": 64,
             "scored": 5,
@@ -122,7 +133,7 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Study:
         {"arm": "trained", "model": "grpo", "step": "last"},
     ]
     return Study(
-        settings,
+        Settings.model_validate(settings),
         named(
             sheet(
                 folder / "benchmarks", sheet_rows.Benchmark, *({**row, "side": "test"} for row in benchmarks)
@@ -139,8 +150,8 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Study:
 
 def small(study: Study) -> Study:
     """The same without a scale: a study of small models, in one shard."""
-    settings = {name: value for name, value in study.settings.items() if name != "scale"}
-    return replace(study, settings={**settings, "sampling": {**settings["sampling"], "shards": 1}})
+    sampling = study.settings.sampling.model_copy(update={"shards": 1})
+    return replace(study, settings=study.settings.model_copy(update={"scale": None, "sampling": sampling}))
 
 
 def hours(study: Study, rule: str, **wildcards: str) -> float:
@@ -275,7 +286,7 @@ def test_records_of_a_rule_count_together_and_for_that_rule_alone(study: Study) 
 
 
 def test_records_say_nothing_of_another_gpu(study: Study) -> None:
-    other = replace(study, settings={**study.settings, "scale": {**study.settings["scale"], "gpu": "small"}})
+    other = report.asked(study, None, "small")
     job, verdicts = {**ARM, "shard": "000"}, {**ARM, "piece": "shard-000"}
     records = [Record("sample", job, 1.0), Record("grade", verdicts, 1.0)]
     estimates = Estimates(study, other, records)

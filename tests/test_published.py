@@ -42,6 +42,7 @@ from anatomy.problems import math_sets
 from anatomy.storage import parquet
 from anatomy.storage.csv import read_csv, write_csv
 from anatomy.study import validation
+from anatomy.study.checked import as_given
 from anatomy.study.study import Study
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -433,8 +434,8 @@ def test_what_is_sampled_is_what_was_published() -> None:
         assert study().sampling(arm) == usual, arm
     sparkle = {"temperature": 0.6, "top_p": 1.0, "max_new_tokens": 3000, "stop": []}
     assert study().sampling("sparkle-pss") == study().sampling("rl-stage2-sft") == sparkle
-    assert study().settings["sampling"]["probes"]["n"] == 8
-    assert study().settings["sampling"]["extra"] == 1024
+    assert study().settings.sampling.probes.n == 8
+    assert study().settings.sampling.extra == 1024
     templates = {study().template(arm, "aime24") for arm in ("qwen-7b", "simplerl-14b", "llama-8b")}
     assert templates == {"qwen-boxed"}
     assert study().template("oat-zero-7b-deep", "aime24") == "oat"
@@ -465,7 +466,7 @@ def test_temperatures_are_the_published_ones() -> None:
 
 
 def preset(run: str) -> dict[str, Any]:
-    return dict(study().settings["presets"]["reinforcement"][study().runs[run].preset])
+    return as_given(study().settings.presets.reinforcement[study().runs[run].preset])
 
 
 def test_runs_are_the_published_ones() -> None:

@@ -11,6 +11,7 @@ from tiny import ROOT
 from anatomy.errors import AnatomyError
 from anatomy.paths import LIBRARY
 from anatomy.study import validation, without_programs, yaml_files
+from anatomy.study.settings import Annotations
 from anatomy.study.study import Study
 from anatomy.workflow import files, params, resources, sources
 
@@ -19,6 +20,10 @@ CONFIGS = ("tests/tiny/config.yaml", "config/embedded.yaml", "config/published.y
 
 def load(path: str, **changes: Any) -> Study:
     return validation.load(yaml_files.read_yaml(ROOT / path) | changes, ROOT, path)
+
+
+def with_settings(study: Study, **changes: Any) -> Study:
+    return replace(study, settings=study.settings.model_copy(update=changes))
 
 
 @pytest.fixture(scope="module")
@@ -108,14 +113,13 @@ def test_annotations_are_for_real_benchmarks_and_only_where_some_are_wanted(publ
     real = published.real[0]
     assert files.annotations(published, real) == []
     endpoint = {"folder": None, "endpoint": {"url": "http://127.0.0.1/v1", "model": "small"}}
-    asked = replace(published, settings={**published.settings, "annotations": endpoint})
+    asked = with_settings(published, annotations=Annotations.model_validate(endpoint))
     assert files.annotations(asked, real) == f"results/published/annotations/{real}.parquet"
 
 
 def test_written_annotations_are_found(published: Study, tmp_path: Path) -> None:
     real = published.real[0]
-    written = {"folder": str(tmp_path), "endpoint": None}
-    study = replace(published, settings={**published.settings, "annotations": written})
+    study = with_settings(published, annotations=Annotations(folder=str(tmp_path), endpoint=None))
     assert files.written_annotations(study, real) == []
     (tmp_path / f"{real}.jsonl").touch()
     assert files.written_annotations(study, real) == f"{tmp_path}/{real}.jsonl"
@@ -125,7 +129,7 @@ def test_what_lies_at_hand_is_not_downloaded(published: Study) -> None:
     real = published.real[0]
     assert files.local_file(published, real) == f"results/published/downloads/{real}.jsonl"
     assert {row["kind"] for row in files.downloads(published)} == {"model", "dataset"}
-    here = replace(published, settings={**published.settings, "benchmarks_folder": "sets"})
+    here = with_settings(published, benchmarks_folder="sets")
     assert files.local_file(here, real) == f"sets/{real}/test.jsonl"
     assert {row["kind"] for row in files.downloads(here)} == {"model"}
 
@@ -220,7 +224,7 @@ def test_params_of_a_training_leave_out_what_it_does_not_ask_for(study: Study) -
 
 
 def test_randomness_of_further_completions_is_their_own(tiny: Study) -> None:
-    seed = tiny.settings["seed"]
+    seed = tiny.settings.seed
     assert params.sample_key(tiny, "grpo", "1") == [seed, "grpo", 1]
     assert params.match_key(tiny, "grpo", "1") == [seed, "match", "grpo", 1]
     assert params.extra_key(tiny, "grpo", "1", "base", "0") == [seed, "extra", "grpo", 1, "base", 0]
@@ -248,13 +252,14 @@ def test_without_a_gpu_a_job_has_one_core(tiny: Study) -> None:
 
 
 def test_cores_and_gpus_follow_the_sheets(published: Study) -> None:
-    each = published.settings["scale"]["cores_per_gpu"]
+    assert published.settings.scale
+    each = published.settings.scale.cores_per_gpu
     for name, run in published.runs.items():
         assert resources.run_gpus(published, name) == run.gpus * max(run.nodes, 1)
         assert resources.run_cores(published, name) == max(1, run.gpus * each)
         assert (resources.run_own_steps(published, name) == 0) == (run.nodes > 1)
     gpu = resources.gpu(published)
-    assert gpu and gpu["name"] == published.settings["scale"]["gpu"] and gpu["memory"] > 0
+    assert gpu and gpu["name"] == published.settings.scale.gpu and gpu["memory"] > 0
 
 
 def test_every_arm_and_run_has_its_largest_job(published: Study) -> None:

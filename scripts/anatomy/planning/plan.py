@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
+from anatomy.planning.sizing import scale
 from anatomy.planning.work import SECONDS, Work, stated_seconds, work
 from anatomy.study.study import Study
 
@@ -30,8 +31,8 @@ class Estimates:
 
     def __init__(self, study: Study, stated: Study | None = None, records: Iterable[Record] = ()):
         self.study, self.stated = study, stated or study
-        self.scaled = "scale" in study.settings
-        self.foreign = self.scaled and study.settings["scale"]["gpu"] != self.stated.settings["scale"]["gpu"]
+        self.scaled = study.settings.scale is not None
+        self.foreign = self.scaled and scale(study).gpu != scale(self.stated).gpu
         taken: dict[str, float] = defaultdict(float)
         volumes: dict[str, float] = defaultdict(float)
         for record in records:

@@ -13,15 +13,15 @@ from anatomy.study.study import Study
 
 def asked(study: Study, throughputs: Path | None, gpu: str | None) -> Study:
     """Return the study with the throughputs and the GPU that an estimate is asked for."""
-    settings = dict(study.settings)
-    if (throughputs or gpu) and "scale" not in settings:
+    scale, sheets = study.settings.scale, study.settings.sheets
+    if (throughputs or gpu) and scale is None:
         raise AnatomyError(f"study '{study.name}' has no `scale`: it uses no throughputs and no GPU")
-    if gpu:
-        settings["scale"] = {**settings["scale"], "gpu": gpu}
+    if gpu and scale:
+        scale = scale.model_copy(update={"gpu": gpu})
     if throughputs:
-        settings["sheets"] = {**settings["sheets"], "throughputs": str(throughputs)}
+        sheets = sheets.model_copy(update={"throughputs": str(throughputs)})
         study = replace(study, throughputs=sheet(throughputs, Throughput))
-    return replace(study, settings=settings)
+    return replace(study, settings=study.settings.model_copy(update={"scale": scale, "sheets": sheets}))
 
 
 def _aligned(rows: Sequence[Sequence[str]], left: Sequence[int]) -> str:
@@ -57,7 +57,7 @@ def _columns(line: Line) -> list[str]:
 def printed(plan: Plan, study: Study) -> str:
     """Return a plan as the text that a user reads."""
     total = plan.total
-    gpu = f", on {study.settings['scale']['gpu']}" if "scale" in study.settings else ""
+    gpu = f", on {study.settings.scale.gpu}" if study.settings.scale else ""
     blocks = [f"Study {study.name}{gpu}: {total.cost.jobs:,} jobs to run, {plan.finished:,} finished."]
     rules = [["rule", *_HEAD, "by"]]
     rules += [[line.name, *_columns(line), line.basis] for line in plan.of("rule")]

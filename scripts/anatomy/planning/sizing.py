@@ -11,11 +11,18 @@ import math
 
 from anatomy.errors import AnatomyError
 from anatomy.study.rows import Throughput
+from anatomy.study.settings import Scale
 from anatomy.study.study import Study
 
 SMALL_MINUTES = 60
 SMALL_MEMORY = 3000
 """Time and memory (MB) that a job of a small model is given."""
+
+
+def scale(study: Study) -> Scale:
+    """Return how large a study's jobs are cut; for studies that say so alone."""
+    assert study.settings.scale is not None, "without scale there are no throughputs, and shards are stated"
+    return study.settings.scale
 
 
 def throughput(study: Study, task: str, billions: float, gpu: str | None = None) -> Throughput:
@@ -30,14 +37,14 @@ def throughput(study: Study, task: str, billions: float, gpu: str | None = None)
     Raises:
         AnatomyError: The sheet has no row for it.
     """
-    gpu = gpu or study.settings["scale"]["gpu"]
+    gpu = gpu or scale(study).gpu
     rows = [
         row for row in study.throughputs if row.gpu == gpu and row.task == task and row.billions >= billions
     ]
     if not rows:
         known = sorted({row.gpu for row in study.throughputs})
         raise AnatomyError(
-            f"{study.settings['sheets']['throughputs']}: no row for gpu '{gpu}', task '{task}' and a model of"
+            f"{study.settings.sheets.throughputs}: no row for gpu '{gpu}', task '{task}' and a model of"
             f" {billions} billion parameters; add one, or choose one of its GPUs: {', '.join(known)}"
         )
     return min(rows, key=lambda row: row.billions)
@@ -45,8 +52,7 @@ def throughput(study: Study, task: str, billions: float, gpu: str | None = None)
 
 def completion_tokens(study: Study, arm: str) -> float:
     """Return the expected tokens of one of an arm's completions, as its sampling preset states them."""
-    usual = study.settings["sampling"].get("expected_tokens")
-    expected = study.preset(arm).get("expected_tokens", usual)
+    expected = study.preset(arm).expected_tokens or study.settings.sampling.expected_tokens
     return float(expected or study.sampling(arm)["max_new_tokens"])
 
 
@@ -63,12 +69,12 @@ def shards(study: Study, arm: str, benchmark: str) -> int:
     The number that the configuration states, or, at ``scale.shard_hours``, as many as the time asks for: each
     problem's completions stay together.
     """
-    stated = study.settings["sampling"].get("shards")
+    stated = study.settings.sampling.shards
     if stated:
-        return int(stated)
+        return stated
     problems = study.benchmarks[benchmark].problems
     hours = sampling_hours(study, arm, problems * study.samples(benchmark, arm))
-    wanted: int = math.ceil(hours / study.settings["scale"]["shard_hours"])
+    wanted: int = math.ceil(hours / scale(study).shard_hours)
     return max(1, min(wanted, problems))
 
 
@@ -84,7 +90,6 @@ def training_memory(study: Study, run: str) -> int:
     model that it is measured against. By arithmetic, not measured.
     """
     row = study.runs[run]
-    kind = "reinforcement" if study.reinforced(run) else "supervised"
-    options = study.settings["presets"][kind][row.preset].get("options", {})
-    models = 1 + bool(options.get("beta"))
+    presets = study.settings.presets.reinforcement
+    models = 1 + (study.reinforced(run) and bool(presets[row.preset].options.get("beta")))
     return SMALL_MEMORY + math.ceil(4000 * study.root(run).billions * max(row.gpus, 1) * models)

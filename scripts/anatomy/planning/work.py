@@ -12,7 +12,7 @@ from anatomy.study.study import Study
 def job_minutes(study: Study, rule: str, wildcards: Mapping[str, str]) -> int:
     """Return the time limit of a job that uses a model: an hour, and twice what is stated for it."""
     what = work(study, rule, wildcards)
-    if not what.gpus or "scale" not in study.settings:
+    if not what.gpus or study.settings.scale is None:
         return SMALL_MINUTES
     return SMALL_MINUTES + math.ceil(2 * stated_seconds(study, rule, what) / 60)
 
@@ -24,7 +24,7 @@ def shard_minutes(study: Study, arm: str, benchmark: str) -> int:
 
 def training_minutes(study: Study, run: str) -> int:
     """Return the time limit of a training job: a day at most, and then on from its checkpoint."""
-    if not study.runs[run].gpus or "scale" not in study.settings:
+    if not study.runs[run].gpus or study.settings.scale is None:
         return 2 * SMALL_MINUTES
     return min(24 * 60, job_minutes(study, "train" if study.reinforced(run) else "finetune", {"run": run}))
 
@@ -83,12 +83,12 @@ def completions(study: Study, arm: str, benchmark: str, piece: str) -> float:
     A shard: problems x n / shards. Extra ones: problems x ``DISAGREEING`` x ``sampling.extra``. Probes:
     problems x prompts x ``sampling.probes.n``; a condition of subproblems has ``LINKS`` prompts a problem.
     """
-    problems, sampling = study.benchmarks[benchmark].problems, study.settings["sampling"]
+    problems, sampling = study.benchmarks[benchmark].problems, study.settings.sampling
     if piece.startswith("extra"):
-        return problems * DISAGREEING * float(sampling["extra"])
+        return problems * DISAGREEING * float(sampling.extra)
     if piece == "probes":
         prompts = sum(LINKS if "subproblems" in condition else 1 for condition in study.probes)
-        return problems * prompts * float(sampling["probes"]["n"])
+        return problems * prompts * float(sampling.probes.n)
     return problems * study.samples(benchmark, arm) / shards(study, arm, benchmark)
 
 
@@ -107,16 +107,16 @@ def training_work(study: Study, run: str) -> dict[str, float]:
     """
     row = study.runs[run]
     if not study.reinforced(run):
-        batch = study.settings["presets"]["supervised"][row.preset]["batch"]
+        batch = study.settings.presets.supervised[row.preset].batch
         return {"train": float(row.steps * batch * (PROMPT_TOKENS + SOLUTION_TOKENS))}
-    preset = study.settings["presets"]["reinforcement"][row.preset]
-    rounds, tokens = row.steps / preset["updates"], preset.get("expected_tokens", preset["max_new_tokens"])
-    groups = sum(WITHOUT_SIGNAL**refill for refill in range(preset.get("refills", 0) + 1))
-    drawn = preset["prompts"] * (preset["rollouts"] * groups + registry.find(row.algorithm).greedy)
-    text = rounds * preset["prompts"] * preset["rollouts"] * (PROMPT_TOKENS + tokens)
-    critic = "value" in preset
-    passes = (preset.get("options", {}).get("beta", 0.0) > 0) + (preset["temperature"] != 1) + critic
-    judged = preset["updates"] / math.lcm(preset["updates"], preset["kl_every"])
+    preset = study.settings.presets.reinforcement[row.preset]
+    rounds, tokens = row.steps / preset.updates, preset.expected_tokens or preset.max_new_tokens
+    groups = sum(WITHOUT_SIGNAL**refill for refill in range(preset.refills + 1))
+    drawn = preset.prompts * (preset.rollouts * groups + registry.find(row.algorithm).greedy)
+    text = rounds * preset.prompts * preset.rollouts * (PROMPT_TOKENS + tokens)
+    critic = preset.value is not None
+    passes = (preset.options.get("beta", 0.0) > 0) + (preset.temperature != 1) + critic
+    judged = preset.updates / math.lcm(preset.updates, preset.kl_every)
     return {
         "sample": rounds * drawn * tokens,
         "train": text * (1 + critic),
@@ -148,7 +148,7 @@ def work(study: Study, rule: str, wildcards: Mapping[str, str]) -> Work:
         return Work(training_work(study, run), billions, gpus, 2 * billions * kept, 24 * billions)
     if rule in ("pretrain", "distill"):
         model = study.models[wildcards["model"]]
-        batch = study.settings["presets"]["supervised"][model.preset]["batch"]
+        batch = study.settings.presets.supervised[model.preset].batch
         tokens = float(model.steps * batch * (PROMPT_TOKENS + SOLUTION_TOKENS))
         size = model.billions
         return Work({"train": tokens}, size, model.gpus, 2 * size, 24 * size)
@@ -169,7 +169,7 @@ def work(study: Study, rule: str, wildcards: Mapping[str, str]) -> Work:
     model = study.root(study.arms[arm].model)
     tokens = completion_tokens(study, arm)
     if rule == "match_entropy":
-        number = TRIALS * study.benchmarks[benchmark].problems * study.settings["sampling"]["match_n"]
+        number: float = TRIALS * study.benchmarks[benchmark].problems * study.settings.sampling.match_n
         return Work({"sample": number * tokens}, model.billions, model.gpus)
     extra, probes = "other" in wildcards, rule in ("probe", "count_probes")
     piece = wildcards.get("piece") or ("extra" if extra else "probes" if probes else "shard")
@@ -206,7 +206,7 @@ def _scoring(study: Study, wildcards: Mapping[str, str]) -> Work:
     benchmark, text = wildcards["benchmark"], wildcards["text"]
     number, tokens = study.benchmarks[benchmark].problems, float(SOLUTION_TOKENS)
     if text != "gold":
-        number *= min(study.samples(benchmark, text), study.settings["sampling"]["scored"])
+        number *= min(study.samples(benchmark, text), study.settings.sampling.scored)
         tokens = completion_tokens(study, text)
     model = study.root(study.arms[wildcards["scorer"]].model)
     amounts = {"score": number * (PROMPT_TOKENS + tokens)}

@@ -33,6 +33,11 @@ class Section(BaseModel):
         return content
 
 
+def as_given(section: Section) -> dict[str, Any]:
+    """Return the keys of a section that its file gives, as plain values: what is left out stays out."""
+    return section.model_dump(exclude_unset=True)
+
+
 def fault(message: str) -> PydanticCustomError:
     """Return the exception by which a model refuses what it is given, with a message as it stands."""
     return PydanticCustomError("fault", "{message}", {"message": message})

@@ -5,14 +5,16 @@ from dataclasses import dataclass
 from typing import Any
 
 from anatomy.names import AT_TOKENS
+from anatomy.study.checked import as_given
 from anatomy.study.rows import REAL, Arm, Benchmark, Model, Run, Throughput
+from anatomy.study.settings import SamplingPreset, Settings
 
 
 @dataclass(frozen=True)
 class Study:
-    """A validated study: its settings as given, and those rows of the sheets that name it."""
+    """A validated study: its settings, and those rows of the sheets that name it."""
 
-    settings: Mapping[str, Any]
+    settings: Settings
     benchmarks: Mapping[str, Benchmark]
     models: Mapping[str, Model]
     runs: Mapping[str, Run]
@@ -24,7 +26,7 @@ class Study:
     @property
     def name(self) -> str:
         """The study's name, by which its folders are called."""
-        return str(self.settings["study"])
+        return self.settings.study
 
     @property
     def tests(self) -> list[str]:
@@ -75,7 +77,7 @@ class Study:
     def samples(self, benchmark: str, arm: str | None = None) -> int:
         """Return the number of completions a problem of a benchmark, for an arm that may have its own."""
         own = self.arms[arm].n if arm else 0
-        return own or self.benchmarks[benchmark].n or int(self.settings["sampling"]["n"])
+        return own or self.benchmarks[benchmark].n or self.settings.sampling.n
 
     def template(self, arm: str, benchmark: str) -> str:
         """Return the template of an arm's prompts on a benchmark."""
@@ -94,19 +96,19 @@ class Study:
     def sampling(self, arm: str) -> dict[str, Any]:
         """Return an arm's sampling parameters; the temperature is absent where it is found by matching."""
         names = ("temperature", "top_p", "max_new_tokens", "stop")
-        usual = {name: self.settings["sampling"].get(name, []) for name in names}
-        preset = self.preset(arm)
-        parameters = {name: preset.get(name, usual[name]) for name in names}
+        usual = {name: getattr(self.settings.sampling, name) for name in names}
+        given = as_given(self.preset(arm))
+        parameters = {name: given.get(name, usual[name]) for name in names}
         if self.matched(arm):
             del parameters["temperature"]
         elif self.arms[arm].temperature:
             parameters["temperature"] = float(self.arms[arm].temperature)
         return parameters
 
-    def preset(self, arm: str) -> Mapping[str, Any]:
+    def preset(self, arm: str) -> SamplingPreset:
         """Return the sampling preset that an arm names; empty where it names none."""
         name = self.arms[arm].sampling
-        return self.settings["presets"]["sampling"][name] if name else {}
+        return self.settings.presets.sampling[name] if name else SamplingPreset()
 
     def root(self, model: str) -> Model:
         """Return the model that a run began from, through all the runs before it; a model itself."""
@@ -117,7 +119,7 @@ class Study:
     @property
     def probes(self) -> list[str]:
         """The conditions under which probed arms are sampled besides their own."""
-        return list(self.settings["sampling"]["probes"]["conditions"])
+        return list(self.settings.sampling.probes.conditions)
 
     def reinforced(self, run: str) -> bool:
         """Tell whether a run is one of reinforcement learning."""
@@ -148,25 +150,25 @@ class Study:
 
     def facts(self) -> dict[str, Any]:
         """Return the settings that the paper quotes."""
-        sampling, statistics = self.settings["sampling"], self.settings["statistics"]
+        sampling, statistics = self.settings.sampling, self.settings.statistics
         facts = {
-            "n": sampling["n"],
-            "extra": sampling["extra"],
-            "scored": sampling["scored"],
-            "temperature": sampling["temperature"],
-            "largest_k": 1 << (max(sampling["n"] // 2, 1).bit_length() - 1),
-            "draws": statistics["draws"],
-            "level": round(100 * statistics["level"]),
-            "probe_n": sampling["probes"]["n"],
+            "n": sampling.n,
+            "extra": sampling.extra,
+            "scored": sampling.scored,
+            "temperature": sampling.temperature,
+            "largest_k": 1 << (max(sampling.n // 2, 1).bit_length() - 1),
+            "draws": statistics.draws,
+            "level": round(100 * statistics.level),
+            "probe_n": sampling.probes.n,
         }
-        if "world" in self.settings:
-            facts["pretraining_longest"] = max(self.settings["world"]["steps"])
+        if self.settings.world:
+            facts["pretraining_longest"] = max(self.settings.world.steps)
         for model in self.models.values():
             if not model.preset:
                 continue
             facts[f"{model.model}_steps"] = model.steps
-            mixture = self.settings["presets"]["supervised"][model.preset].get("mixture", {})
-            for name, share in mixture.items():
+            mixture = self.settings.presets.supervised[model.preset].mixture
+            for name, share in mixture or ():
                 if name != "drills_first":
                     facts[f"{model.model}_{name}_percent"] = round(100 * share, 1)
         facts |= {f"{name}_n": self.samples(name) for name in self.tests}
@@ -175,25 +177,25 @@ class Study:
             facts[f"{run.run}_seeds"] = len(run.seeds)
             if not self.reinforced(run.run):
                 continue
-            preset = self.settings["presets"]["reinforcement"][run.preset]
-            facts[f"{run.run}_prompts"] = preset["prompts"]
-            facts[f"{run.run}_rollouts"] = preset["rollouts"]
-            facts[f"{run.run}_kl"] = preset.get("options", {}).get("beta", 0.0)
+            preset = self.settings.presets.reinforcement[run.preset]
+            facts[f"{run.run}_prompts"] = preset.prompts
+            facts[f"{run.run}_rollouts"] = preset.rollouts
+            facts[f"{run.run}_kl"] = preset.options.get("beta", 0.0)
         return facts
 
     def behind(self) -> dict[str, Any]:
         """Return what stands behind the study's effects: seeds and samples of arms, problems of tests."""
-        sampling = self.settings["sampling"]
+        sampling = self.settings.sampling
         arms = {
             arm.arm: {
                 "seeds": len(self.seeds(arm.arm)),
                 "samples": {test: self.samples(test, arm.arm) for test in self.tests_of(arm.arm)},
-                "probed": dict.fromkeys(arm.probed, int(sampling["probes"]["n"])),
+                "probed": dict.fromkeys(arm.probed, sampling.probes.n),
             }
             for arm in self.arms.values()
         }
         problems = {test: self.benchmarks[test].problems for test in self.tests}
-        return {"arms": arms, "problems": problems, "scored": int(sampling["scored"])}
+        return {"arms": arms, "problems": problems, "scored": sampling.scored}
 
     def exports(self, run: str) -> list[int]:
         """Return the steps at which a run's model is kept."""

@@ -14,13 +14,13 @@ from anatomy import paths
 from anatomy.errors import AnatomyError
 from anatomy.names import AT_TOKENS
 from anatomy.prompts.templates import CONDITIONS, PARTIAL, SUBPROBLEMS
-from anatomy.study.checked import checked
+from anatomy.study.checked import as_given, checked
 from anatomy.study.rows import Arm, Benchmark, Model, Run, Throughput
-from anatomy.study.settings import Settings
+from anatomy.study.settings import ReinforcementPreset, Settings
 from anatomy.study.sheets import sheet
 from anatomy.study.study import Study
 from anatomy.study.training_rules import Division
-from anatomy.study.yaml_files import artifact_paths, read_artifacts, read_claims
+from anatomy.study.yaml_files import read_artifacts, read_claims
 from anatomy.world import problems, programs
 
 
@@ -39,13 +39,13 @@ def load(settings: Mapping[str, Any], root: str | Path, where: str) -> Study:
         AnatomyError: the first mistake that is found.
     """
     root = Path(root)
-    checked(Settings, settings, where)
-    name = settings["study"]
-    paths = {sheet_name: root / path for sheet_name, path in settings["sheets"].items()}
-    artifacts, files = read_artifacts(root, artifact_paths(settings))
-    claims = read_claims(root, settings["claims"])
+    given = checked(Settings, settings, where)
+    name = given.study
+    paths = {sheet_name: root / path for sheet_name, path in as_given(given.sheets).items()}
+    artifacts, files = read_artifacts(root, given.artifacts)
+    claims = read_claims(root, given.claims)
     study = Study(
-        settings=settings,
+        settings=given,
         benchmarks={b.benchmark: b for b in sheet(paths["benchmarks"], Benchmark)},
         models={m.model: m for m in sheet(paths["models"], Model) if name in m.studies},
         runs={r.run: r for r in sheet(paths["runs"], Run) if name in r.studies},
@@ -59,7 +59,7 @@ def load(settings: Mapping[str, Any], root: str | Path, where: str) -> Study:
         raise AnatomyError(f"{paths['runs']}: {both} are names of models too; rename the runs")
     templates = {path.stem for path in (root / "config" / "templates").glob("*.yaml")}
     for model in study.models.values():
-        if model.source == "pretrain" and "world" not in settings:
+        if model.source == "pretrain" and given.world is None:
             raise AnatomyError(f"{where}: a pretrained model such as {model.model} needs the key `world`")
         _check_model(study, model, f"{paths['models']}, model {model.model}")
     for run in study.runs.values():
@@ -99,10 +99,10 @@ def _check_model(study: Study, model: Model, place: str) -> None:
         if not model.hub_id or not model.billions:
             raise AnatomyError(f"{place}: a model of the hub needs a hub_id and its size (billions)")
         return
-    presets = study.settings["presets"]["supervised"]
+    presets = study.settings.presets.supervised
     _at_least(1, model.steps, "steps", place)
     _known(model.preset, presets, "preset", place)
-    if ("mixture" in presets[model.preset]) != (model.source == "pretrain"):
+    if (presets[model.preset].mixture is not None) != (model.source == "pretrain"):
         raise AnatomyError(f"{place}: preset '{model.preset}' is not one of source '{model.source}'")
     if model.source == "distill":
         _known(model.start, study.models, "start model", place)
@@ -112,8 +112,8 @@ def _check_model(study: Study, model: Model, place: str) -> None:
 
 def _check_run(study: Study, run: Run, templates: Collection[str], place: str) -> None:
     reinforced = study.reinforced(run.run)
-    presets = study.settings["presets"]["reinforcement" if reinforced else "supervised"]
-    _known(run.preset, presets, "preset", place)
+    presets = study.settings.presets
+    _known(run.preset, presets.reinforcement if reinforced else presets.supervised, "preset", place)
     _known(run.start, {**study.models, **study.runs}, "start model or run", place)
     _known(run.benchmark, study.benchmarks, "benchmark", place)
     _known(study.run_template(run.run), templates, "template", place)
@@ -126,8 +126,8 @@ def _check_run(study: Study, run: Run, templates: Collection[str], place: str) -
         _known(f"partial-{level}", PARTIAL, "level", place)
     _check_ancestors(study, run, place)
     if reinforced:
-        _check_reinforcement(run, presets[run.preset], place)
-    elif run.levels or run.tokens or run.checkpoints or "mixture" in presets[run.preset]:
+        _check_reinforcement(run, presets.reinforcement[run.preset], place)
+    elif run.levels or run.tokens or run.checkpoints or presets.supervised[run.preset].mixture:
         raise AnatomyError(
             f"{place}: algorithm sft takes no levels, tokens, checkpoints or preset with a mixture"
         )
@@ -144,14 +144,17 @@ def _check_ancestors(study: Study, run: Run, place: str) -> None:
         raise AnatomyError(f"{place}: run '{run.start}' that it starts from has not all of its seeds")
 
 
-def _check_reinforcement(run: Run, preset: Mapping[str, Any], place: str) -> None:
+def _check_reinforcement(run: Run, preset: ReinforcementPreset, place: str) -> None:
     division = Division(
         algorithm=run.algorithm,
         steps=run.steps,
-        **{name: preset[name] for name in ("checkpoint_every", "prompts", "rollouts", "updates")},
-        value="value" in preset,
-        processes=max(run.gpus, 1) * max(run.nodes, 1) if "scale" in preset else 1,
-        passes_of=preset.get("scale", {}).get("batch", 0),
+        checkpoint_every=preset.checkpoint_every,
+        prompts=preset.prompts,
+        rollouts=preset.rollouts,
+        updates=preset.updates,
+        value=preset.value is not None,
+        processes=max(run.gpus, 1) * max(run.nodes, 1) if preset.scale else 1,
+        passes_of=preset.scale.batch if preset.scale else 0,
     )
     try:
         division.check()
@@ -218,8 +221,7 @@ def _check_arm(study: Study, arm: Arm, templates: Collection[str], place: str) -
     if arm.template:
         _known(arm.template, templates, "template", place)
     if arm.sampling:
-        presets = study.settings["presets"].get("sampling", {})
-        _known(arm.sampling, presets, "preset of presets.sampling", place)
+        _known(arm.sampling, study.settings.presets.sampling, "preset of presets.sampling", place)
     reinforced = arm.model in study.runs
     kept = study.exports(arm.model) if reinforced else [study.models[arm.model].steps]
     by_tokens = [AT_TOKENS] if reinforced and study.runs[arm.model].tokens else []
@@ -227,7 +229,7 @@ def _check_arm(study: Study, arm: Arm, templates: Collection[str], place: str) -
     for benchmark in arm.benchmarks:
         _known(benchmark, study.benchmarks, "benchmark", place)
     first = study.root(arm.model)
-    new = study.preset(arm.arm).get("max_new_tokens", study.settings["sampling"]["max_new_tokens"])
+    new = study.preset(arm.arm).max_new_tokens or study.settings.sampling.max_new_tokens
     if first.context and new >= first.context:
         raise AnatomyError(
             f"{place}: max_new_tokens {new} leaves no room for a prompt: model '{first.model}' has"
@@ -308,7 +310,7 @@ def _check_claims(study: Study) -> None:
     judged = study.artifacts["tables"].get("claims", {}).get("tables", [])
     own = [name for name, claim in study.claims.items() if "counters" not in claim]
     for name, claim in study.claims.items():
-        place = f"{study.settings['claims']}, claim {name}"
+        place = f"{study.settings.claims}, claim {name}"
         if "counters" in claim:
             _known(claim["counters"], own, "claim with evidence of its own", place)
         for evidence in claim.get("evidence", {}).values():

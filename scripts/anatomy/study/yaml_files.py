@@ -1,6 +1,6 @@
 """The YAML files of a study, read; tables, figures and claims as their models say."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,12 +23,6 @@ def read_yaml(path: str | Path) -> Any:
         raise AnatomyError(f"{path}: cannot read the file: {error.strerror}") from error
     except yaml.YAMLError as error:
         raise AnatomyError(f"{path}: not valid YAML: {error}") from error
-
-
-def artifact_paths(settings: Mapping[str, Any]) -> list[str]:
-    """Return the files that declare a study's tables and figures."""
-    named = settings["artifacts"]
-    return [named] if isinstance(named, str) else list(named)
 
 
 def read_artifacts(root: Path, paths: Sequence[str]) -> tuple[dict[str, Any], dict[tuple[str, str], str]]:

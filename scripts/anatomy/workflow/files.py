@@ -11,8 +11,8 @@ from typing import Any
 from anatomy.errors import AnatomyError
 from anatomy.planning import sizing
 from anatomy.prompts import templates
+from anatomy.study.checked import as_given
 from anatomy.study.study import Study
-from anatomy.study.yaml_files import artifact_paths
 
 
 def results(study: Study) -> str:
@@ -70,7 +70,7 @@ def conditions(study: Study, benchmark: str, template: str) -> list[str]:
 
 def written_annotations(study: Study, benchmark: str) -> str | list[str]:
     """Return the file of a benchmark's annotations that people wrote, if there is one."""
-    folder = study.settings["annotations"]["folder"]
+    folder = study.settings.annotations.folder
     path = Path(folder) / f"{benchmark}.jsonl" if folder else None
     return str(path) if path and path.exists() else []
 
@@ -78,7 +78,7 @@ def written_annotations(study: Study, benchmark: str) -> str | list[str]:
 def annotations(study: Study, benchmark: str) -> str | list[str]:
     """Return the file of a real benchmark's annotations, if the configuration says where they come from."""
     real = study.benchmarks[benchmark].source == "hub"
-    wanted = study.settings["annotations"]["endpoint"] or written_annotations(study, benchmark)
+    wanted = study.settings.annotations.endpoint or written_annotations(study, benchmark)
     return f"{results(study)}/annotations/{benchmark}.parquet" if real and wanted else []
 
 
@@ -104,7 +104,7 @@ def downloads(study: Study) -> list[dict[str, Any]]:
             "path": f"{results(study)}/downloads/{row.benchmark}.jsonl",
         }
         for row in study.benchmarks.values()
-        if row.source == "hub" and study.name in row.studies and not study.settings["benchmarks_folder"]
+        if row.source == "hub" and study.name in row.studies and not study.settings.benchmarks_folder
     ]
     return models + sets
 
@@ -139,7 +139,7 @@ def arm_verdicts(study: Study, arm: str, seed: int | str, benchmark: str) -> lis
 
 def local_file(study: Study, benchmark: str) -> str:
     """Return the publisher's file of a real test set: one that lies at hand, or the download."""
-    folder = study.settings.get("benchmarks_folder")
+    folder = study.settings.benchmarks_folder
     if folder:
         return f"{folder}/{benchmark}/test.jsonl"
     return f"{results(study)}/downloads/{benchmark}.jsonl"
@@ -291,6 +291,6 @@ def of_workflow(study: Study, root: Path, configfiles: Iterable[str]) -> list[st
     patterns = ("Snakefile", "rules/*.smk", "profiles/**/*.yaml", "report/*.rst", "config/**/*")
     files = [path for pattern in patterns for path in root.glob(pattern) if path.is_file()]
     settings = study.settings
-    declared = [*settings["sheets"].values(), *artifact_paths(settings), settings.get("claims")]
-    files += [root / path for path in (*configfiles, *declared) if path]
+    sheets = as_given(settings.sheets).values()
+    files += [root / path for path in (*configfiles, *sheets, *settings.artifacts, settings.claims) if path]
     return sorted({named(root, path) for path in files if path.is_relative_to(root)})

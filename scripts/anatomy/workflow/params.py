@@ -7,6 +7,7 @@ one of its params has changed, so what does not change a job's result stays out 
 from collections.abc import Mapping
 from typing import Any
 
+from anatomy.study.checked import as_given
 from anatomy.study.rows import Model, Run
 from anatomy.study.study import Study
 
@@ -61,8 +62,7 @@ def start_checkpoint(study: Study, model: str) -> str:
 
 def supervised_preset(study: Study, model: str) -> Mapping[str, Any]:
     """Return the preset of a model's supervised training."""
-    preset: Mapping[str, Any] = study.settings["presets"]["supervised"][study.models[model].preset]
-    return preset
+    return as_given(study.settings.presets.supervised[study.models[model].preset])
 
 
 def mixture(study: Study, model: str) -> Any:
@@ -86,7 +86,7 @@ def finetuning(study: Study, run: str) -> dict[str, Any]:
 
 
 def _optimisation(study: Study, row: Model | Run) -> dict[str, Any]:
-    preset = study.settings["presets"]["supervised"][row.preset]
+    preset = as_given(study.settings.presets.supervised[row.preset])
     settings = {key: value for key, value in preset.items() if key not in (*SHAPE, "mixture")}
     return {**settings, **_shared(preset, row), "steps": row.steps}
 
@@ -103,7 +103,7 @@ def _shared(preset: Mapping[str, Any], row: Model | Run) -> dict[str, Any]:
 def reinforcement(study: Study, run: str) -> dict[str, Any]:
     """Return how a run of reinforcement learning is trained."""
     row = study.runs[run]
-    preset = study.settings["presets"]["reinforcement"][row.preset]
+    preset = as_given(study.settings.presets.reinforcement[row.preset])
     # The scheme of rewards is a param of its own, and the expected tokens are the planner's.
     settings = {key: value for key, value in preset.items() if key not in ("reward", "expected_tokens")}
     return {**settings, **_shared(preset, row), "algorithm": row.algorithm, "steps": row.steps}
@@ -111,7 +111,7 @@ def reinforcement(study: Study, run: str) -> dict[str, Any]:
 
 def reward(study: Study, run: str) -> str:
     """Return the scheme by which completions of a run are rewarded."""
-    return str(study.settings["presets"]["reinforcement"][study.runs[run].preset].get("reward", "outcome"))
+    return study.settings.presets.reinforcement[study.runs[run].preset].reward
 
 
 def run_grader(study: Study, run: str) -> str:
@@ -129,17 +129,17 @@ def run_conditions(study: Study, run: str) -> list[str]:
 
 def sample_key(study: Study, arm: str, seed: str) -> list[Any]:
     """Return the key of the randomness of an arm's completions."""
-    return [study.settings["seed"], arm, int(seed)]
+    return [study.settings.seed, arm, int(seed)]
 
 
 def match_key(study: Study, arm: str, seed: str) -> list[Any]:
     """Return the key of the randomness with which an arm's temperature is found."""
-    return [study.settings["seed"], "match", arm, int(seed)]
+    return [study.settings.seed, "match", arm, int(seed)]
 
 
 def extra_key(study: Study, arm: str, seed: str, other: str, other_seed: str) -> list[Any]:
     """Return the key of the randomness of an arm's further completions: their own, since they are new."""
-    return [study.settings["seed"], "extra", arm, int(seed), other, int(other_seed)]
+    return [study.settings.seed, "extra", arm, int(seed), other, int(other_seed)]
 
 
 def context(study: Study, arm: str) -> int:

@@ -12,7 +12,8 @@ from anatomy.study.study import Study
 
 def _cores(study: Study, gpus: int) -> int:
     """Return the cores of a job on one node with so many GPUs; one core without."""
-    return max(1, gpus * int(study.settings.get("scale", {}).get("cores_per_gpu", 0)))
+    scale = study.settings.scale
+    return max(1, gpus * scale.cores_per_gpu) if scale else 1
 
 
 def arm_gpus(study: Study, arm: str) -> int:
@@ -85,6 +86,6 @@ def largest_jobs(study: Study) -> list[dict[str, Any]]:
 
 def gpu(study: Study) -> dict[str, Any] | None:
     """Return name and memory (GiB) of the GPU that jobs are sized for; None without one."""
-    name = study.settings.get("scale", {}).get("gpu")
-    rows = [row for row in study.throughputs if row.gpu == name]
-    return {"name": name, "memory": rows[0].memory} if rows else None
+    scale = study.settings.scale
+    rows = [row for row in study.throughputs if scale and row.gpu == scale.gpu]
+    return {"name": rows[0].gpu, "memory": rows[0].memory} if rows else None

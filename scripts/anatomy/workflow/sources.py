@@ -127,7 +127,7 @@ def training_sources(study: Study) -> Iterator[Source]:
 
 def overlay(study: Study, figure: str) -> Source:
     """Return which published numbers a figure shows beside its own; nothing where the overlay is off."""
-    if not study.settings.get("overlay"):
+    if not study.settings.overlay:
         return {}
     shown: Source = study.artifacts["figures"][figure].get("overlay", {})
     return shown
