@@ -205,8 +205,10 @@ def rules() -> str:
 
 def patterns(files: Iterable[Any]) -> Iterator[str]:
     """Yield the files of a rule, as patterns; those that a function tells of each job are left out."""
+    from snakemake.io import is_callable  # Snakemake is loaded by now
+
     for file in files:
-        if not callable(file):
+        if not is_callable(file):
             short = re.sub(r"\{(\w+),(?:[^{}]|\{[^{}]*\})*\}", r"{\1}", str(file))  # what a wildcard may be
             yield re.sub(r"(results/|figures/|paper/)published\b", r"\1<study>", short)
 

@@ -5,15 +5,16 @@ from pathlib import Path
 from typing import Any
 
 from _job import run
-from anatomy.problems import annotation, annotation_client
+from anatomy.problems import annotation
 from anatomy.storage import atomic, parquet, schemas
+from anatomy.study.endpoint import Endpoint
 
 
 def main(job: Any, report: Any) -> None:
     p = job.params
     problems = list(parquet.records(job.input.problems, "problems", schemas.WITHOUT_TESTS))
     given = annotation.given(job.input.given, problems) if job.input.get("given") else {}
-    endpoint = annotation_client.Endpoint(**p.endpoint) if p.endpoint else None
+    endpoint = Endpoint(**p.endpoint) if p.endpoint else None
     rows = list(annotation.annotate(problems, endpoint, Path(p.cache), report, given))
     summary = annotation.summary(rows)
     report(", ".join(f"{summary[status]} {status}" for status in annotation.STATUSES))

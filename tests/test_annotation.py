@@ -23,8 +23,8 @@ from hypothesis import strategies as st
 from anatomy.errors import AnatomyError
 from anatomy.problems import annotation, annotation_client, annotation_prompts
 from anatomy.problems.annotation import annotate, summary
-from anatomy.problems.annotation_client import Endpoint
 from anatomy.problems.annotation_prompts import PARTS
+from anatomy.study.endpoint import Endpoint
 
 ROOT = Path(__file__).resolve().parents[1]
 KEY = "sk-a-key/that+must=not-leak"
@@ -297,7 +297,7 @@ def test_equal_problems_are_asked_about_once(served: Served, tmp_path: Path) -> 
 CHILD = """
 import json, sys
 from pathlib import Path
-from anatomy.problems.annotation_client import Endpoint
+from anatomy.study.endpoint import Endpoint
 from anatomy.problems.annotation import annotate
 problems, settings, cache = json.loads(sys.stdin.read())
 list(annotate(problems, Endpoint(**settings), Path(cache), print))

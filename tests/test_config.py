@@ -1,6 +1,7 @@
 """A mistake in the configuration: one message that names file, place and what is allowed."""
 
 import copy
+import dataclasses
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -11,8 +12,12 @@ import yaml
 
 from anatomy.errors import AnatomyError
 from anatomy.names import AT_TOKENS
-from anatomy.study import rows, validation, yaml_files
+from anatomy.study import rows, settings, validation, yaml_files
+from anatomy.study.endpoint import Endpoint
 from anatomy.study.study import Study
+from anatomy.study.training_rules import Scale
+from anatomy.training import rl_config
+from anatomy.world.documents import Mixture
 
 ROOT = Path(__file__).resolve().parents[1]
 WHERE = "config/embedded.yaml"
@@ -883,3 +888,20 @@ def test_wrong_claims(project: Project, change: Callable[[Any], None], parts: li
     change(content)
     path.write_text(yaml.safe_dump(content))
     project.refused("claims.yaml", *parts)
+
+
+def test_what_jobs_take_has_the_fields_and_defaults_of_the_settings() -> None:
+    of_lines = {"algorithm", "steps"}  # and not of a preset
+    of_rules = {"reward", "expected_tokens"}  # params of their own, or the planner's
+    for model, taken, only_model, only_taken in (
+        (settings.Endpoint, Endpoint, set(), set()),
+        (settings.Sharing, Scale, set(), {"processes", "nodes"}),
+        (settings.Mixture, Mixture, set(), set()),
+        (settings.Value, rl_config.Value, set(), set()),
+        (settings.ReinforcementPreset, rl_config.Reinforcement, of_rules, of_lines),
+    ):
+        mine, theirs = model.model_fields, {field.name: field for field in dataclasses.fields(taken)}
+        assert set(mine) - only_model == set(theirs) - only_taken, model
+        for name in set(theirs) - only_taken:
+            if not mine[name].is_required() and name != "options":
+                assert mine[name].default == theirs[name].default, (model, name)

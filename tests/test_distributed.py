@@ -45,8 +45,8 @@ import train as train_script
 from anatomy.errors import AnatomyError
 from anatomy.models import store
 from anatomy.storage import parquet, schemas
+from anatomy.study.training_rules import Scale
 from anatomy.training import checkpoints, launcher, supervised
-from anatomy.training.launcher import Scale
 from anatomy.training.rl_config import Reinforcement
 from anatomy.training.rl_rollouts import KL
 from anatomy.world import problems as world_problems

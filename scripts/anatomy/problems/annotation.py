@@ -20,7 +20,7 @@ from typing import Any
 
 from anatomy.errors import AnatomyError
 from anatomy.problems import math_sets
-from anatomy.problems.annotation_client import Client, Endpoint, NoAnswerError, Row
+from anatomy.problems.annotation_client import Client, NoAnswerError, Row
 from anatomy.problems.annotation_prompts import (
     ANNOTATE,
     PARTS,
@@ -32,6 +32,7 @@ from anatomy.problems.annotation_prompts import (
     read_verdict,
 )
 from anatomy.prompts import plan_controls
+from anatomy.study.endpoint import Endpoint
 
 # The annotation: a row a problem ----------------------------------------------------------------------
 

@@ -10,6 +10,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from anatomy.prompts import templates
 from anatomy.storage.verdicts import Scheme
+from anatomy.study import endpoint, training_rules
 from anatomy.study.checked import (
     Count,
     Distinct,
@@ -79,23 +80,25 @@ class Endpoint(Section):
     url: Annotated[str, Field(pattern="^https?://")]
     """The base, `.../v1`; without a key."""
     model: Text
-    key_variable: Annotated[str, Field(pattern="^([A-Za-z_][A-Za-z0-9_]*)?$")] = ""
+    key_variable: Annotated[str, Field(pattern="^([A-Za-z_][A-Za-z0-9_]*)?$")] = (
+        endpoint.Endpoint.key_variable
+    )
     """Name of the environment variable that holds the key."""
-    timeout: Positive = 300.0
+    timeout: Positive = endpoint.Endpoint.timeout
     """Seconds a request."""
-    retries: Natural = 5
+    retries: Natural = endpoint.Endpoint.retries
     """Further tries of a request that got no usable answer."""
-    workers: Count = 4
+    workers: Count = endpoint.Endpoint.workers
     """Requests at the same time."""
-    max_tokens: Count = 8192
-    temperature: Temperature = 0.6
-    seed: Natural = 0
+    max_tokens: Count = endpoint.Endpoint.max_tokens
+    temperature: Temperature = endpoint.Endpoint.temperature
+    seed: Natural = endpoint.Endpoint.seed
     """Of the first try; a try after an unusable answer has the next one."""
-    largest: Count = 1 << 20
+    largest: Count = endpoint.Endpoint.largest
     """Bytes of a response."""
-    backoff: Positive = 1.0
+    backoff: Positive = endpoint.Endpoint.backoff
     """Seconds before the first retry."""
-    longest: Positive = 60.0
+    longest: Positive = endpoint.Endpoint.longest
     """Seconds before any retry, at most."""
 
 
@@ -132,20 +135,20 @@ class SamplingPreset(Section):
 class Sharing(Section):
     """How the GPUs of a sheet's line share a training."""
 
-    sharding: Sharding = "none"
+    sharding: Sharding = training_rules.Scale.sharding
     """`none`: every process holds the whole model; `fsdp2`: its part of weights, gradients and moments."""
-    rollouts: Rollouts = "decoder"
+    rollouts: Rollouts = training_rules.Scale.rollouts
     """Who draws them: this project's decoder, or vLLM."""
-    vllm_mode: VllmMode = "colocate"
+    vllm_mode: VllmMode = training_rules.Scale.vllm_mode
     """Within the training's processes, or a server that already runs (its address among `options`)."""
-    tensor_parallel: Count = 1
+    tensor_parallel: Count = training_rules.Scale.tensor_parallel
     """Processes that share one copy of the model in vLLM (`colocate`)."""
-    memory: Share = 0.3
+    memory: Share = training_rules.Scale.memory
     """The share of a GPU's memory that vLLM may take (`colocate`)."""
-    batch: Natural = 0
+    batch: Natural = training_rules.Scale.batch
     """Rollouts (documents) in one forward and backward pass of a process; 0: its whole part of a step."""
-    gradient_checkpointing: bool = False
-    dtype: Precision = "bfloat16"
+    gradient_checkpointing: bool = training_rules.Scale.gradient_checkpointing
+    dtype: Precision = training_rules.Scale.dtype
     """Of the arithmetic and of the models kept. Master weights are float32."""
 
 

@@ -4,7 +4,7 @@ Without pydantic, since the jobs that train read it too.
 """
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, get_args
 
 from anatomy.algorithms import registry
 from anatomy.errors import AnatomyError
@@ -74,3 +74,53 @@ class Division:
                 f" in passes of {self.batch}: change the preset's scale.batch or updates, or the run's nodes"
                 " and gpus"
             )
+
+
+@dataclass(frozen=True)
+class Scale:
+    """How a training is spread over processes; each has one GPU, or a share of the cores where none is.
+
+    What ``settings.Sharing`` does not have, a line of the sheet of runs says.
+    """
+
+    processes: int = 1
+    """On each node."""
+    nodes: int = 1
+    sharding: Sharding = "none"
+    """``none``: every process holds the whole model. ``fsdp2``: its part of weights, gradients, moments."""
+    rollouts: Rollouts = "decoder"
+    """Who draws them: this project's decoder, or vLLM."""
+    vllm_mode: VllmMode = "colocate"
+    """Within the training's processes, or a server that already runs (its address among TRL's options)."""
+    tensor_parallel: int = 1
+    """Processes that share one copy of the model in vLLM (colocated)."""
+    memory: float = 0.3
+    """The share of a GPU's memory that vLLM may take (colocated)."""
+    batch: int = 0
+    """Rollouts in one forward and backward pass of a process; 0: its whole part of a step."""
+    gradient_checkpointing: bool = False
+    dtype: Precision = "bfloat16"
+    """Of the arithmetic and of the models kept. Master weights are float32."""
+
+    def __post_init__(self) -> None:
+        for name, kind in (("sharding", Sharding), ("rollouts", Rollouts), ("vllm_mode", VllmMode)):
+            if getattr(self, name) not in get_args(kind):
+                raise AnatomyError(
+                    f"scale: {name} {getattr(self, name)!r} is none of {', '.join(get_args(kind))}"
+                )
+        if min(self.processes, self.nodes, self.tensor_parallel) < 1 or self.batch < 0:
+            raise AnatomyError(
+                "scale: processes, nodes and tensor_parallel must be 1 or more, batch 0 or more"
+            )
+        if self.sharding == "fsdp2" and self.world == 1:
+            raise AnatomyError("scale: sharding fsdp2 needs more than one process")
+        if self.processes % self.tensor_parallel:
+            raise AnatomyError(
+                f"scale: tensor_parallel {self.tensor_parallel} does not divide the {self.processes}"
+                " processes of a node, and vLLM's copies must not span nodes"
+            )
+
+    @property
+    def world(self) -> int:
+        """Processes in all."""
+        return self.processes * self.nodes

@@ -16,8 +16,8 @@ from transformers import AutoModelForCausalLM, PreTrainedModel, PreTrainedTokeni
 
 from anatomy.errors import AnatomyError
 from anatomy.models import store
+from anatomy.study.training_rules import Scale
 from anatomy.training import checkpoints
-from anatomy.training.launcher import Scale
 from anatomy.training.value_model import Critic, Rows, value_loss
 
 

@@ -21,8 +21,8 @@ from anatomy.errors import AnatomyError
 from anatomy.models import store
 from anatomy.names import MANIFEST
 from anatomy.rng import generator, key
+from anatomy.study.training_rules import Scale
 from anatomy.training import checkpoints, fsdp
-from anatomy.training.launcher import Scale
 
 
 @dataclass(frozen=True)
