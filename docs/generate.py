@@ -237,7 +237,11 @@ def artifacts() -> str:
             for made, entry in declared["tables"].items()
         ]
         figures = [
-            (code(drawn), title_of(entry), code(entry["tables"]))
+            (
+                f"[`{drawn}`](library/{module_page('figures', entry.get('draws', drawn))})",
+                title_of(entry),
+                code(entry["tables"]),
+            )
             for drawn, entry in declared["figures"].items()
         ]
         parts += [
