@@ -1,12 +1,11 @@
 """Differences of pass@k between variants of a run, a panel a pair and benchmark."""
 
-from matplotlib.figure import Figure
-
-from anatomy.figures.inputs import Inputs
 from typing import Any
 
-from anatomy.figures import overlay
-from anatomy.figures import plotting
+from matplotlib.figure import Figure
+
+from anatomy.figures import overlay, plotting
+from anatomy.figures.inputs import Inputs
 from anatomy.storage import csv
 
 
@@ -40,4 +39,3 @@ def draw(inputs: Inputs) -> Figure:
         axes.set_ylabel("percentage points")
     plotting.legend(figure, grid)
     return figure
-

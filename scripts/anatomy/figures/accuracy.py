@@ -1,14 +1,10 @@
 """How many problems have which accuracy, in the 12 published bins, and how RL changes it."""
 
+import numpy as np
 from matplotlib.figure import Figure
 
+from anatomy.figures import overlay, plotting
 from anatomy.figures.inputs import Inputs
-from typing import Any
-
-import numpy as np
-
-from anatomy.figures import overlay
-from anatomy.figures import plotting
 from anatomy.storage import csv
 
 
@@ -73,4 +69,3 @@ def draw(inputs: Inputs) -> Figure:
         axes.set_xlabel("share of right answers among a problem's samples")
     plotting.legend(figure, grid)
     return figure
-

@@ -1,14 +1,10 @@
 """The sampling-efficiency gap of each algorithm, and its pass@1 and pass@K beside the base's."""
 
+import numpy as np
 from matplotlib.figure import Figure
 
+from anatomy.figures import overlay, plotting
 from anatomy.figures.inputs import Inputs
-from typing import Any
-
-import numpy as np
-
-from anatomy.figures import overlay
-from anatomy.figures import plotting
 from anatomy.storage import csv
 
 
@@ -54,4 +50,3 @@ def draw(inputs: Inputs) -> Figure:
     grid[-1][1].set_xlabel("share of problems")
     plotting.legend(figure, grid)
     return figure
-

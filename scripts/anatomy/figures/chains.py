@@ -5,10 +5,8 @@ Where problems have no levels, a point an arm.
 
 from matplotlib.figure import Figure
 
-from anatomy.figures.inputs import Inputs
-from typing import Any
-
 from anatomy.figures import plotting
+from anatomy.figures.inputs import Inputs
 from anatomy.storage import csv
 
 MODES = {"gold": "earlier answers given", "own": "the model's own earlier answers"}
@@ -47,4 +45,3 @@ def draw(inputs: Inputs) -> Figure:
     grid[0][0].set_ylabel("subproblem success rate")
     plotting.legend(figure, grid)
     return figure
-

@@ -2,10 +2,8 @@
 
 from matplotlib.figure import Figure
 
-from anatomy.figures.inputs import Inputs
-from typing import Any
-
 from anatomy.figures import plotting
+from anatomy.figures.inputs import Inputs
 from anatomy.storage import csv
 
 PANELS = {
@@ -40,4 +38,3 @@ def draw(inputs: Inputs) -> Figure:
         axes.set_xlabel("difficulty (steps)")
     plotting.legend(figure, grid)
     return figure
-

@@ -2,10 +2,8 @@
 
 from matplotlib.figure import Figure
 
-from anatomy.figures.inputs import Inputs
-from typing import Any
-
 from anatomy.figures import plotting
+from anatomy.figures.inputs import Inputs
 from anatomy.storage import csv
 
 LABELS = {
@@ -43,4 +41,3 @@ def draw(inputs: Inputs) -> Figure:
         grid[row][0].set_ylabel("percentage points")
     plotting.legend(figure, grid)
     return figure
-

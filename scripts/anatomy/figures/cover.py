@@ -2,10 +2,8 @@
 
 from matplotlib.figure import Figure
 
-from anatomy.figures.inputs import Inputs
-from typing import Any
-
 from anatomy.figures import plotting
+from anatomy.figures.inputs import Inputs
 from anatomy.storage import csv
 
 
@@ -30,4 +28,3 @@ def draw(inputs: Inputs) -> Figure:
             panel.axes.set_xlabel("tau (share of samples that succeed)")
     plotting.legend(figure, grid)
     return figure
-

@@ -1,16 +1,13 @@
 """Problems that one model solves and the other does not, and what more samples make of them."""
 
-from matplotlib.figure import Figure
-
-from anatomy.figures.inputs import Inputs
-from typing import Any
-
 import numpy as np
+from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from anatomy.figures import plotting
-from anatomy.storage import csv
+from anatomy.figures.inputs import Inputs
 from anatomy.reporting import numbers
+from anatomy.storage import csv
 
 AGAIN = "of these, solved by the other with more samples"
 RATES = {"srr": "retained (SRR)", "ndr": "discovered (NDR)"}
@@ -77,4 +74,3 @@ def draw(inputs: Inputs) -> Figure:
     grid[-1][1].set_xlabel("share of solved problems")
     plotting.legend(figure, grid, 3)
     return figure
-

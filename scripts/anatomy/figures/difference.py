@@ -2,11 +2,8 @@
 
 from matplotlib.figure import Figure
 
+from anatomy.figures import overlay, plotting
 from anatomy.figures.inputs import Inputs
-from typing import Any
-
-from anatomy.figures import overlay
-from anatomy.figures import plotting
 from anatomy.storage import csv
 
 
@@ -40,4 +37,3 @@ def draw(inputs: Inputs) -> Figure:
             axes.set_ylabel("percentage points")
     plotting.legend(figure, grid)
     return figure
-

@@ -2,11 +2,8 @@
 
 from matplotlib.figure import Figure
 
+from anatomy.figures import overlay, plotting
 from anatomy.figures.inputs import Inputs
-from typing import Any
-
-from anatomy.figures import overlay
-from anatomy.figures import plotting
 from anatomy.storage import csv
 
 
@@ -36,4 +33,3 @@ def draw(inputs: Inputs) -> Figure:
             panel.axes.set_ylabel("pass@k")
     plotting.legend(figure, grid)
     return figure
-

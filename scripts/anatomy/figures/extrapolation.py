@@ -2,10 +2,8 @@
 
 from matplotlib.figure import Figure
 
-from anatomy.figures.inputs import Inputs
-from typing import Any
-
 from anatomy.figures import plotting
+from anatomy.figures.inputs import Inputs
 from anatomy.storage import csv
 
 
@@ -44,4 +42,3 @@ def draw(inputs: Inputs) -> Figure:
     grid[0][0].plot([], [], color="#555555", ls=":", label="predicted from all")
     plotting.legend(figure, grid, 3)
     return figure
-

@@ -5,8 +5,8 @@ from typing import Any
 
 import pandas as pd
 
-from anatomy.storage import csv
 from anatomy.errors import AnatomyError
+from anatomy.storage import csv
 
 GREY = "#666666"
 DASHES = ("--", ":", "-.", (0, (5, 1)), (0, (1, 1)), (0, (3, 1, 1, 1)))

@@ -1,14 +1,11 @@
 """pass@k of each arm: one row of panels a benchmark; answers beside whole derivations."""
 
-from matplotlib.figure import Figure
-
-from anatomy.figures.inputs import Inputs
 from typing import Any
 
 from matplotlib.figure import Figure
 
-from anatomy.figures import overlay
-from anatomy.figures import plotting
+from anatomy.figures import overlay, plotting
+from anatomy.figures.inputs import Inputs
 from anatomy.storage import csv
 
 FEW = 4
@@ -82,4 +79,3 @@ def _mark(axes: Any, crossover: Any, curves: Any, panel: plotting.Panel, arms: l
             color="#333333",
             bbox={"facecolor": "white", "alpha": 0.8, "pad": 0.5, "lw": 0},
         )
-

@@ -1,14 +1,12 @@
 """Perplexity of texts under the base and under their own model, and contrasts with the base's texts."""
 
-from matplotlib.figure import Figure
-
-from anatomy.figures.inputs import Inputs
 from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
 
 from anatomy.figures import plotting
+from anatomy.figures.inputs import Inputs
 from anatomy.storage import csv
 
 LONG = 36
@@ -62,4 +60,3 @@ def _points(axes: Any, rows: Any, order: Any, place: int, label: str) -> None:
         points["estimate"], np.array(at) + 0.2 * (place - 0.5), xerr=np.clip(ends, 0, None), ls="",
         marker=style["marker"], color=style["color"], capsize=1.5, lw=0.9, label=label,
     )  # fmt: skip
-

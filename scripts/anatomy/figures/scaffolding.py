@@ -2,10 +2,8 @@
 
 from matplotlib.figure import Figure
 
-from anatomy.figures.inputs import Inputs
-from typing import Any
-
 from anatomy.figures import plotting
+from anatomy.figures.inputs import Inputs
 from anatomy.storage import csv
 
 
@@ -45,4 +43,3 @@ def draw(inputs: Inputs) -> Figure:
             panel.axes.set_ylabel("pass@k")
     plotting.legend(figure, grid, 3)
     return figure
-

@@ -1,13 +1,10 @@
 """Share of chains whose links up to each one are all right: a panel an arm, a line a length of chain."""
 
+from matplotlib import colormaps
 from matplotlib.figure import Figure
 
-from anatomy.figures.inputs import Inputs
-from typing import Any
-
-from matplotlib import colormaps
-
 from anatomy.figures import plotting
+from anatomy.figures.inputs import Inputs
 from anatomy.storage import csv
 
 
@@ -40,4 +37,3 @@ def draw(inputs: Inputs) -> Figure:
         axes.set_xlabel("link")
     plotting.legend(figure, grid)
     return figure
-

@@ -2,11 +2,8 @@
 
 from matplotlib.figure import Figure
 
+from anatomy.figures import overlay, plotting
 from anatomy.figures.inputs import Inputs
-from typing import Any
-
-from anatomy.figures import overlay
-from anatomy.figures import plotting
 from anatomy.storage import csv
 
 
@@ -16,9 +13,7 @@ def draw(inputs: Inputs) -> Figure:
     passk = csv.read_csv(
         inputs.tables[0], ["arm", "seed", "benchmark", "target", "k", "estimate", "low", "high"]
     )
-    entropies = csv.read_csv(
-        inputs.tables[1], ["arm", "benchmark", "temperature", "entropy", "low", "high"]
-    )
+    entropies = csv.read_csv(inputs.tables[1], ["arm", "benchmark", "temperature", "entropy", "low", "high"])
     envelope = csv.read_csv(
         inputs.tables[2], ["group", "benchmark", "target", "k", "estimate", "low", "high"]
     )
@@ -65,4 +60,3 @@ def draw(inputs: Inputs) -> Figure:
     grid[0][1].legend(loc="lower right")
     plotting.legend(figure, grid[:, :1])
     return figure
-

@@ -2,10 +2,8 @@
 
 from matplotlib.figure import Figure
 
-from anatomy.figures.inputs import Inputs
-from typing import Any
-
 from anatomy.figures import plotting
+from anatomy.figures.inputs import Inputs
 from anatomy.storage import csv
 
 PANELS = (
@@ -42,4 +40,3 @@ def draw(inputs: Inputs) -> Figure:
         axes.set_xlabel(AXES[x])
     plotting.legend(figure, grid, 5)
     return figure
-

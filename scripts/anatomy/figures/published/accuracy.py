@@ -1,14 +1,10 @@
 """Published accuracy histograms, base beside RL, with an interval of each bin's number of problems."""
 
-from matplotlib.figure import Figure
-
-from anatomy.figures.inputs import Inputs
-from typing import Any
-
 import numpy as np
 from matplotlib.figure import Figure
 
 from anatomy.figures import plotting
+from anatomy.figures.inputs import Inputs
 from anatomy.storage import csv
 
 WIDTH = 0.4
@@ -48,4 +44,3 @@ def draw(inputs: Inputs) -> Figure:
                 axes.set_xlabel("share right, in 12 bins")
     plotting.legend(figure, grid)
     return figure
-

@@ -1,14 +1,10 @@
 """Published sampling-efficiency gaps: from the curves with intervals, from the table, from text and notes."""
 
-from matplotlib.figure import Figure
-
-from anatomy.figures.inputs import Inputs
-from typing import Any
-
 import numpy as np
 from matplotlib.figure import Figure
 
 from anatomy.figures import plotting
+from anatomy.figures.inputs import Inputs
 from anatomy.storage import csv
 
 SOURCES = (
@@ -49,4 +45,3 @@ def draw(inputs: Inputs) -> Figure:
     grid[0][0].set_ylim(len(arms) - 0.4, -0.5)
     plotting.legend(figure, grid)
     return figure
-

@@ -2,12 +2,8 @@
 
 from matplotlib.figure import Figure
 
-from anatomy.figures.inputs import Inputs
-from typing import Any
-
-from matplotlib.figure import Figure
-
 from anatomy.figures import plotting
+from anatomy.figures.inputs import Inputs
 from anatomy.storage import csv
 
 LARGEST = 8
@@ -46,4 +42,3 @@ def draw(inputs: Inputs) -> Figure:
     grid[0][0].set_ylabel("pass@k")
     plotting.legend(figure, grid)
     return figure
-

@@ -1,14 +1,12 @@
 """Published panels of base and RL: the gap of solved problems, the crossover, problems solved once."""
 
-from matplotlib.figure import Figure
-
-from anatomy.figures.inputs import Inputs
 from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
 
 from anatomy.figures import plotting
+from anatomy.figures.inputs import Inputs
 from anatomy.storage import csv
 
 FIGURES = ("Fig2", "Fig9", "Fig10", "Fig12", "Fig3", "Fig11", "Fig4")
@@ -81,4 +79,3 @@ def _crossovers(axes: Any, rows: Any, at: Any) -> None:
     axes.xaxis.set_major_formatter("{x:.0f}")
     axes.minorticks_off()
     axes.set_xlabel("crossover k (samples)")
-

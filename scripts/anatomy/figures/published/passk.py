@@ -1,13 +1,11 @@
 """Published pass@k curves, redrawn: one panel for each of theirs, with intervals that they did not have."""
 
-from matplotlib.figure import Figure
-
-from anatomy.figures.inputs import Inputs
 from typing import Any
 
 from matplotlib.figure import Figure
 
 from anatomy.figures import plotting
+from anatomy.figures.inputs import Inputs
 from anatomy.storage import csv
 
 FEW = 2
@@ -86,4 +84,3 @@ def _mark(axes: Any, crossover: Any, largest: int) -> None:
         axes.axvline(
             at.iloc[0], color="#555555", lw=0.7, ls="--", zorder=0, label="base ahead from this k on"
         )
-

@@ -2,10 +2,8 @@
 
 from matplotlib.figure import Figure
 
-from anatomy.figures.inputs import Inputs
-from typing import Any
-
 from anatomy.figures import plotting
+from anatomy.figures.inputs import Inputs
 from anatomy.storage import csv
 
 
@@ -32,4 +30,3 @@ def draw(inputs: Inputs) -> Figure:
     grid[0][0].set_ylim(len(pairs) - 0.5, -0.5)
     figure.supxlabel("difference of Avg@8 (points)", fontsize=8)
     return figure
-
