@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
+from anatomy.algorithms import registry
 from anatomy.errors import AnatomyError
 from anatomy.names import AT_TOKENS
 from anatomy.study import rows, settings, validation, yaml_files
@@ -109,8 +110,7 @@ def test_the_projects_own_configuration_is_right(project: Project) -> None:
         assert step is None if arm.step == AT_TOKENS else step is not None and step > 0
         assert set(study.tests_of(arm.arm)) <= set(study.benchmarks) and study.tests_of(arm.arm)
         assert (study.temperature(arm.arm) is None) == (study.matched(arm.arm) in study.arms)
-    algorithms = {"grpo", "dr-grpo", "rloo", "remax", "reinforce++", "ppo", "dapo", "sft"}
-    assert {run.algorithm for run in study.runs.values()} == algorithms
+    assert {run.algorithm for run in study.runs.values()} == {*registry.names(), "sft"}
     for run in study.runs.values():
         assert study.seeds(next(a.arm for a in study.arms.values() if a.model == run.run)) == run.seeds
         assert study.exports(run.run)[-1] == study.last_step(run.run) == run.steps
