@@ -26,6 +26,8 @@ def by_kind(name: str) -> dict[str, list[Case]]:
 
 
 REPORTED = by_kind("grading.jsonl")
+MORE = by_kind("grading_more.jsonl")
+"""Of the same kinds, right and wrong ones."""
 
 
 def verdict(case: Case) -> str:
@@ -37,3 +39,14 @@ def verdict(case: Case) -> str:
 def test_reported_cases(kind: str) -> None:
     for case in REPORTED[kind]:
         assert verdict(case) == case["expected"], case
+
+
+@pytest.mark.parametrize("kind", MORE)
+def test_more_cases(kind: str) -> None:
+    for case in MORE[kind]:
+        assert verdict(case) == case["expected"], case
+
+
+def test_each_kind_has_five_more_cases() -> None:
+    assert set(MORE) == set(REPORTED)
+    assert all(len(found) >= 5 for found in MORE.values())

@@ -8,6 +8,8 @@ Colours, sizes, fonts, boxes, markdown and spaces go; characters of Unicode beco
 import re
 import unicodedata
 
+from anatomy.grading.math_reader import FUNCTIONS
+
 _TRANSLATED = str.maketrans(
     {
         "−": "-", "–": "-", "—": "-", "×": r"\times ", "·": r"\cdot ", "⋅": r"\cdot ", "÷": "/", "±": r"\pm ",
@@ -53,6 +55,11 @@ _CHINESE_WORDS = (
     (re.compile(rf"(?<=[0-9)}}\]])\s*[{_HAN}]{{1,3}}(?=\s*(?:[,;.]|$|\\or|\\and))"), ""),
 )
 
+_ALSO_WORDS = ("th", "sh", "ch", "min", "max", "sec", "sign", "floor", "ceil", "abs", "arg")
+_NAMED = "|".join(
+    sorted((name for name in FUNCTIONS if len(name) > 1 and name not in _ALSO_WORDS), key=len, reverse=True)
+)
+
 _LAYOUT = (
     (re.compile(r"\*\*(?=\S)(.*?\S)\*\*(?!\*)|^`([^`]+)`$", re.DOTALL), r"\1\2"),
     (re.compile(r"^__(.+)__$|^\*([^*]+)\*$", re.DOTALL), r"\1\2"),
@@ -77,12 +84,13 @@ _LAYOUT = (
         r"\\text",
     ),
     (re.compile(r"\\text\s*\{\s*([-+]?[0-9.,]+)\s*\}"), r"\1"),
+    (re.compile(rf"\\text\s*\{{\s*({_NAMED})\s*\}}"), r"\\\1 "),
     (
-        re.compile(r"^\s*\\text\s*\{[^{}]*(?:[:=]|\b(?:is|are|equals))\s*\}\s*(?=.*[0-9A-Za-z])", re.DOTALL),
+        re.compile(r"^\s*\\text\s*\{(?!\s*\(?[A-J]\)?\s*[:.])[^{}]*(?:[:=]|\b(?:is|are|equals))\s*\}\s*(?=.*[0-9A-Za-z])", re.DOTALL),
         "",
     ),
     (re.compile(r"\\(le|ge)(?:q|qq|qslant)?(?![A-Za-z])"), r"\\\1 "),
-    (re.compile(r"\\ne(?:q)?(?![A-Za-z])|(?<![=!])!=(?!=)"), r"\\neq "),
+    (re.compile(r"\\ne(?:q)?(?![A-Za-z])|(?<=\s)!=(?!=)"), r"\\neq "),
     (re.compile(r"<=|=<(?!=)"), r"\\le "),
     (re.compile(r">="), r"\\ge "),
     (re.compile(r"\\lt(?![A-Za-z])"), "<"),
@@ -115,7 +123,7 @@ _REWRITE = (
     (re.compile(r"\\(?:infty|infinity)(?![A-Za-z])|\binfinity\b"), r"\\infty "),
     (
         re.compile(
-            r"(?:_\s*\{?\s*([0-9n]+)\s*\}?|\{\}\^\s*\{?\s*([0-9n]+)\s*\}?)\s*C\s*_\s*\{?\s*([0-9kr]+)\s*\}?"
+            r"(?:\{\s*\}\s*)?(?:_\s*\{?\s*([0-9n]+)\s*\}?|\^\s*\{?\s*([0-9n]+)\s*\}?)\s*C\s*_\s*\{?\s*([0-9kr]+)\s*\}?"
         ),
         r"\\binom{\1\2}{\3}",
     ),
@@ -123,7 +131,7 @@ _REWRITE = (
     (
         re.compile(
             r"(?<=[0-9])\s*(?:\^\s*\{?\s*)?(?:\\text\s*\{\s*)?(?<![A-Za-z])(?:st|nd|rd|th)\s*\}?\s*\}?"
-            r"(?=\s*(?:$|\\text|[a-z]{3}))"
+            r"(?=\s*(?:$|\\text)|\s+[a-z]{3})"
         ),
         "",
     ),
@@ -234,9 +242,10 @@ def _is_numeric(text: str) -> bool:
     return bool(re.search("[0-9]", text) and not re.search("[A-Za-z]", re.sub(r"\\[A-Za-z]+", "", text)))
 
 
+_INLINE = r"(?:\\\(|\$\$?|\\\[)\s*(?:.+?)\s*(?:\\\)|\$\$?|\\\])"
 _STATED = re.compile(
     r"\b(?:is|are|be|equals?|equal to|becomes|gives|get|obtain|there are|has)\b[^$()\\]{0,40}?"
-    r"(?:\\\(|\$\$?|\\\[)\s*(.+?)\s*(?:\\\)|\$\$?|\\\])[^A-Za-z0-9]*(?:[A-Za-z]+[^A-Za-z0-9\\$]*){0,2}$",
+    rf"({_INLINE}(?:\s*(?:,|and|or|, and|, or)\s*{_INLINE})*)[^A-Za-z0-9]*(?:[A-Za-z]+[^A-Za-z0-9\\$]*){{0,2}}$",
     re.DOTALL,
 )
 
@@ -254,6 +263,5 @@ def statement(gold: str) -> str:
     if len(re.findall(r"(?<![\\A-Za-z])[A-Za-z]{2,}", gold)) >= 3 and (
         stated := _STATED.search(gold.strip())
     ):
-        found = stated[1]
-        return found if r"\(" not in found and "$" not in found else gold
+        return stated[1]
     return gold

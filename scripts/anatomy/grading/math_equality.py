@@ -12,10 +12,11 @@ from anatomy.grading import math_regions, math_relations, math_symbolic, math_va
 from anatomy.grading.math_errors import UnparsableError
 from anatomy.grading.math_forms import Form, words
 from anatomy.grading.math_numerals import Numeral, numerals_equal
-from anatomy.grading.math_reader import Tree, letters, parts, read
+from anatomy.grading.math_reader import Tree, functions, letters, parts, read
 
 _UNORDERED = ("list", "set")
-_PROSE = re.compile(r"(?<![\\A-Za-z])[A-Za-z]{3,}")
+_PROSE = re.compile(r"(?<![\\A-Za-z])[A-Za-z]{2,}")
+_CONSTANTS = (r"\pi", "e", "i", r"\infty")
 _DERIVATIVE = re.compile(r"\\frac\{d[^{}]*\}\{d[^{}]*\}")
 _NAME = re.compile(r"\\?[A-Za-z]+(?:_\w+)?'*(?:\(\\?[A-Za-z]+(?:,\\?[A-Za-z]+)*\))?")
 
@@ -31,7 +32,9 @@ def name_of(form: Form) -> str | None:
     if _DERIVATIVE.fullmatch(plain):
         return plain
     plain = re.sub(r"[{}]", "", plain)
-    return plain if _NAME.fullmatch(plain) and form.kind in ("expression", "choice", "text") else None
+    if plain in _CONSTANTS or not _NAME.fullmatch(plain):
+        return None
+    return plain if form.kind in ("expression", "choice", "text") else None
 
 
 _INFINITE = {("constant", "infinity"), ("minus", ("constant", "infinity"))}
@@ -242,8 +245,10 @@ class Equality:
         step = Fraction(10) ** (int(scale[1]) if scale else 0) / 10**places
         if not found and not scale and number.value % 10 == 0 and number.value:
             step = Fraction(10) ** (len(str(abs(number.value))) - len(str(abs(number.value)).rstrip("0")))
-        shown = math_values.number(number.value)
-        return bool(abs(value - shown) <= math_values.number(step))
+        exactly, shown = abs(value), abs(math_values.number(number.value))
+        rounding, cut = abs(exactly - shown), exactly - shown
+        # As rounding has it, or as it is where further digits are cut off.
+        return bool(2 * rounding <= math_values.number(step) or 0 <= cut < math_values.number(step))
 
     def equations(self, gold: Form, answer: Form) -> bool:
         """Compare two things of which one or both are equations."""
@@ -263,6 +268,8 @@ class Equality:
         ):
             return self.any_equal(self.values_of(gold), self.values_of(answer), True)
         trees = [self.difference(form) for form in (gold, answer)]
+        if functions(trees[0]) != functions(trees[1]):
+            return False
         if not letters(trees[0]) and not letters(trees[1]):
             return self.any_equal(self.values_of(gold), self.values_of(answer), True)
         return math_relations.same_equation(*trees)

@@ -156,23 +156,18 @@ def _quoted(text: str) -> str:
 def _listed(entries: list[str], between: list[str]) -> Form:
     """Return several things: a list, or what several conditions on one variable say."""
     forms = [form(entry, False) for entry in entries]
-    if forms[0].kind == "inequality" and len(forms[0].entries) == 2:
+    if forms[0].marks == ("!=",):
         # x \neq 1, 2
-        sides = forms[0].entries
-        forms = [
-            replace(forms[0], entries=(sides[0], one))
-            if forms[0].marks == ("!=",) and one.kind in ("number", "expression")
-            else one
-            for one in forms
-        ]
-        if all(one.kind == "inequality" for one in forms) and (
-            r"\and" in between or forms[0].marks == ("!=",)
-        ):
-            return Form("union", entries=tuple(forms), marks=("and",))
+        left = forms[0].entries[0]
+        plain = ("number", "expression")
+        forms = [replace(forms[0], entries=(left, one)) if one.kind in plain else one for one in forms]
+    either = r"\or" in between
     if forms[0].kind == "inequality" and all(
-        one.kind == "inequality" or (one.kind == "equation" and r"\or" in between) for one in forms
+        one.kind == "inequality" or (one.kind == "equation" and either) for one in forms
     ):
-        return Form("union", entries=tuple(forms), marks=("or",))
+        both = r"\and" in between or any(one.marks == ("!=",) for one in forms)
+        # Where only commas stand between them, both hold, or one of them where both cannot.
+        return Form("union", entries=tuple(forms), marks=("or" if either else "and" if both else ",",))
     return Form("list", entries=_spread(forms))
 
 
@@ -210,6 +205,8 @@ def _single(text: str) -> Form:
     if r"\begin" in text and (matrix := _matrix(text)):
         return matrix
     if bracketed := _bracketed(text):
+        return bracketed
+    if (point := re.match(r"[A-Z]\s*(?=\()", text)) and (bracketed := _bracketed(text[point.end() :])):
         return bracketed
     if r"\pm" in text or r"\mp" in text:
         return Form("list", entries=tuple(form(one, False) for one in _signs_chosen(text)))
@@ -305,8 +302,9 @@ def _matrix(text: str) -> Form | None:
     found = _MATRIX.fullmatch(text)
     if found is None or r"\begin" in found["rows"]:
         return None
-    bars = found["name"][0] in "vV" or found["open"] == "|"
     before, after = found["before"].strip(), found["after"] or ""
+    bars = found["name"][0] in "vV" or found["open"] == "|" or before == r"\det"
+    before = "" if before == r"\det" else before
     if found["open"] == "|" and before:
         return None
     rows = [

@@ -130,7 +130,7 @@ def based(text: str) -> Based | None:
     else:
         base = _BASE_NAMES.get(name, 0)
     digits = found["digits"]
-    if abs(base) < 2 or any(int(digit, 16) >= abs(base) for digit in digits):
+    if abs(base) < 2 or any(int(digit, 16) >= abs(base) for digit in re.sub("[0-9]", "", digits)):
         return None
     if not re.search("[0-9]", digits) and not (base == 16 and digits.isupper() and len(digits) > 1):
         return None

@@ -543,6 +543,11 @@ def letters(tree: Tree) -> frozenset[str]:
     return frozenset().union(*map(letters, inner))
 
 
+def functions(tree: Tree) -> frozenset[str]:
+    """Return the functions of a tree that are only names."""
+    return frozenset(part[1] for part in parts(tree) if part[0] == "call" and part[1][-1] in "(_")
+
+
 def parts(tree: Tree) -> list[Tree]:
     """Return a tree and all that stands in it."""
     found, open_trees = [], [tree]

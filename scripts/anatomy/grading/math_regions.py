@@ -11,6 +11,7 @@ from anatomy.grading.math_forms import Form
 from anatomy.grading.math_numerals import numeral
 from anatomy.grading.math_reader import Tree
 
+_BARS = re.compile(r"\s*(?:\||\\[lr]?vert)\s*([A-Za-z])\s*(?:\||\\[lr]?vert)\s*")
 _VARIABLE = re.compile(r"\\?[A-Za-z]+(?:_\w)?")
 
 
@@ -71,6 +72,8 @@ def _region(form: Form, tree: Callable[[Form], Tree]) -> Region | None:
     found = regions[0]
     for other in regions[1:]:
         found = tuple(both for one in found for two in other if (both := _both(one, two, tree)))
+    if form.marks == (",",) and not found:
+        found = tuple(one for intervals in regions for one in intervals)
     return Region(found, name)
 
 
@@ -105,6 +108,8 @@ def _interval(low: Form, high: Form, closed: tuple[bool, bool]) -> Form:
 def _inequality(form: Form) -> Region | None:
     """Return what an inequality says of the one letter that it bounds."""
     sides, signs = form.entries, form.marks
+    if len(sides) == 2 and (bars := _BARS.fullmatch(sides[0].text) or _BARS.fullmatch(sides[1].text)):
+        return _of_size(bars[1], sides, signs[0])
     at = next((at for at, side in enumerate(sides) if side.kind == "expression" and _is_variable(side)), None)
     if at is None or len(sides) > 3 or (len(sides) == 3 and at != 1):
         return None
@@ -122,6 +127,26 @@ def _inequality(form: Form) -> Region | None:
     if at == 0:
         return Region((_interval(_LOWEST, sides[1], (False, signs[0] == "<=")),), name)
     return Region((_interval(sides[0], _HIGHEST, (signs[0] == "<=", False)),), name)
+
+
+def _of_size(variable: str, sides: tuple[Form, ...], sign: str) -> Region | None:
+    """Return what bounds the size of a letter: |x| < 2, or 2 < |x|."""
+    small = _BARS.fullmatch(sides[0].text) is not None
+    bound = sides[1] if small else sides[0]
+    if sign not in ("<", "<=") or bound.kind not in ("number", "expression"):
+        return None
+    other, equal = _negative(bound), sign == "<="
+    if small:
+        return Region((_interval(other, bound, (equal, equal)),), _name(variable))
+    outside = (_interval(_LOWEST, other, (False, equal)), _interval(bound, _HIGHEST, (equal, False)))
+    return Region(outside, _name(variable))
+
+
+def _negative(form: Form) -> Form:
+    text = f"-({form.text})"
+    if form.number is None:
+        return Form("expression", text)
+    return Form("number", text, number=replace(form.number, value=-form.number.value))
 
 
 def _is_variable(form: Form) -> bool:

@@ -24,13 +24,16 @@ def _reader() -> Any:
     import logging
     import sys
 
-    from latex2sympy2_extended import latex2sympy
+    from latex2sympy2_extended import NormalizationConfig, latex2sympy
     from latex2sympy2_extended.latex2sympy2 import ConversionConfig
 
     logging.getLogger("latex2sympy2_extended").setLevel(logging.CRITICAL)
     sys.setrecursionlimit(max(sys.getrecursionlimit(), 3_000))
     config = ConversionConfig(lowercase_symbols=False)
-    return lambda text: latex2sympy(text, normalization_config=None, conversion_config=config)
+    spelling = NormalizationConfig(
+        basic_latex=True, units=False, malformed_operators=True, nits=True, boxed="none", equations=False
+    )
+    return lambda text: latex2sympy(text, normalization_config=spelling, conversion_config=config)
 
 
 @lru_cache(maxsize=1_024)

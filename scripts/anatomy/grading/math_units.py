@@ -57,7 +57,7 @@ _SHORT_NOUNS = frozenset(
     "men man boy boys girl girls cat cats dog dogs cow cows pie pies egg eggs pen pens toy toys car cars box"
     " way ways set sets day days kid kids bag bags cup cups hat hats hen hens pig pigs bus bird fish cake tree"
     " trees ant ants bee bees row rows pt pts cm mm km kg mg ml oz lb lbs ft yd mi hr hrs sec min mins pm am"
-    " sq nickels coins marbles mph kph".split()
+    " sq nickels coins marbles mph kph red big new old".split()
 )
 _LITTLE = frozenset("of in the a an per on for to at from and each".split())
 _TAIL = re.compile(

@@ -19,7 +19,7 @@ import mpmath
 from anatomy.grading.math_errors import TooLargeError, UnparsableError
 from anatomy.grading.math_reader import Tree, letters, parts
 
-MAX_DIGITS = 20_000
+MAX_DIGITS = 40_000
 """Digits to which a number is evaluated."""
 MAX_POWER = 100_000
 """Binary digits of an exponent, and decimal ones of a whole number, that are evaluated."""
@@ -31,6 +31,9 @@ UNKNOWNS = frozenset("xyz")
 """Letters that may be negative."""
 _ROUNDS = 5
 _DIGITS = 50
+_DIGITS_WITH_LETTERS = 1_000
+_GUARD = 10
+"""Digits that rounding may cost."""
 _MP = mpmath.mp.clone()
 """The library's own context of mpmath: its number of digits is set before each evaluation."""
 
@@ -42,10 +45,12 @@ class _NowhereError(Exception):
 class _Evaluator:
     """Evaluates trees at one point, to a number of digits."""
 
-    def __init__(self, point: Mapping[str, Any], digits: int) -> None:
+    def __init__(self, point: Mapping[str, Any], digits: int, real: bool = False) -> None:
         self.context = _MP
         _MP.dps = digits
         self.point = dict(point)
+        self.real = real
+        """Roots and logarithms of negative numbers are none."""
         self.largest = self.context.mpf(0)
         """Largest size of what was added or taken away: what may have cancelled."""
         self.terms = 0
@@ -80,6 +85,8 @@ class _Evaluator:
             return self._power(self(tree[1]), self(tree[2]))
         if kind == "root":
             return self._root(self(tree[1]), self(tree[2]))
+        if kind == "determinant":
+            return self._determinant([self(part) for part in tree[1:]])
         if kind == "degrees":
             return self(tree[1]) * self.context.pi / 180
         if kind in ("sum", "prod"):
@@ -105,6 +112,8 @@ class _Evaluator:
             if not exponent:
                 return context.mpf(1)
             raise _NowhereError
+        if self.real and context.re(base) < 0 and exponent != context.nint(context.re(exponent)):
+            raise _NowhereError
         size = abs(context.mag(base)) + 1 if abs(base) != 1 else 1
         if context.mag(exponent) + math.log2(size) > 60:
             raise TooLargeError("a power")
@@ -120,6 +129,33 @@ class _Evaluator:
         if not index:
             raise _NowhereError
         return self._power(number, 1 / index)
+
+    def _determinant(self, entries: list[Any]) -> Any:
+        size = math.isqrt(len(entries))
+        if size * size != len(entries):
+            raise UnparsableError("the determinant of a matrix that is not square")
+        if size > 12:
+            raise TooLargeError("a determinant")
+        rows = [entries[at * size : (at + 1) * size] for at in range(size)]
+        return self._expanded(rows)
+
+    def _expanded(self, rows: list[list[Any]]) -> Any:
+        """Eliminate one column after another."""
+        total = self.context.mpf(1)
+        for at in range(len(rows)):
+            pivot = next((row for row in range(at, len(rows)) if rows[row][at]), None)
+            if pivot is None:
+                return self.context.mpf(0)
+            if pivot != at:
+                rows[at], rows[pivot], total = rows[pivot], rows[at], -total
+            total *= rows[at][at]
+            for row in rows[at + 1 :]:
+                factor = row[at] / rows[at][at]
+                row[at:] = [
+                    self._seen(one) - factor * other
+                    for one, other in zip(row[at:], rows[at][at:], strict=True)
+                ]
+        return total
 
     def _whole(self, value: Any, most: int) -> int:
         """Return a value as the whole number that it is."""
@@ -150,6 +186,8 @@ class _Evaluator:
         return total
 
     def _call(self, name: str, values: list[Any]) -> Any:
+        if self.real and name == "log" and self.context.re(values[0]) < 0:
+            raise _NowhereError
         if (function := _SIMPLE.get(name)) is not None:
             try:
                 return function(self.context, *values)
@@ -315,46 +353,44 @@ def _finite(number: Any) -> Any:
     return number
 
 
-def _evaluated(trees: tuple[Tree, Tree], point: Mapping[str, Any], digits: int) -> tuple[Any, Any, Any]:
+def _evaluated(
+    trees: tuple[Tree, Tree], point: Mapping[str, Any], digits: int, real: bool
+) -> tuple[Any, Any, Any]:
     """Return both values, and the largest size that may have cancelled."""
-    evaluators = [_Evaluator(point, digits) for _ in trees]
+    evaluators = [_Evaluator(point, digits, real) for _ in trees]
     values = [_finite(evaluate(tree)) for evaluate, tree in zip(evaluators, trees, strict=True)]
     return values[0], values[1], max(one.largest for one in evaluators)
 
 
-def _agree(trees: tuple[Tree, Tree], point: Mapping[str, Any], digits: int, real: bool) -> bool | None:
-    """Tell whether two trees agree at a point, to about ``digits``; None where one of them is no number."""
-    more = digits
+def _agree(trees: tuple[Tree, Tree], point: Mapping[str, Any], real: bool) -> bool | None:
+    """Tell whether two trees agree at a point; None where one of them is no number.
+
+    They are evaluated to so many digits that a difference would show behind whatever cancels, in the last
+    place of a large number, and as far behind the point as their own numbers reach.
+    """
+    most = _DIGITS_WITH_LETTERS if point else MAX_DIGITS
+    reach = digits_of(trees[0]) + digits_of(trees[1])
+    precision = _DIGITS
     while True:
         try:
-            one, other, largest = _evaluated(trees, point, more)
+            one, other, largest = _evaluated(trees, point, precision, real)
         except _NowhereError:
-            # Where the first is a number and the other one is none, they differ; but a root or logarithm of a
-            # negative number may be none.
-            if real or evaluated(trees[0], point, more) is None:
-                return None
-            return False
-        context = _MP
-        if real and any(abs(context.im(side)) > context.mpf(10) ** -20 * abs(side) for side in (one, other)):
+            # Where the first is a number and the other one is none, they differ; but of a negative number a
+            # root or logarithm may be none.
+            return None if real or evaluated(trees[0], point, precision) is None else False
+        if real and any(abs(_MP.im(side)) > _MP.mpf(10) ** -20 * abs(side) for side in (one, other)):
             return None
-        size = max(abs(one), abs(other))
-        lost = 0
-        if largest > size:
-            ratio = context.log10(largest / size) if size else more
-            lost = int(ratio) + 1
-        # What is left of the digits where others cancelled, but for the rounding of each step.
-        if size and more - lost >= digits - 5:
-            return bool(abs(one - other) <= size * context.mpf(10) ** (12 - digits))
-        if not size or lost >= more - 15:
-            # All that is there has cancelled: zero, as far as the digits of both sides can tell.
-            bound = digits + digits_of(trees[0]) + digits_of(trees[1])
-            if more > bound:
-                return True
-            more = max(2 * more, bound + 20)
-        else:
-            more += lost + 10
-        if more > MAX_DIGITS:
-            raise TooLargeError("digits that cancel")
+        scale = max(largest, abs(one), abs(other))
+        if not scale:
+            return True
+        if abs(one - other) > scale * _MP.mpf(10) ** (_GUARD - precision):
+            return False
+        wanted = _DIGITS + reach + max(0, int(_MP.log10(scale)))
+        if wanted > MAX_DIGITS and not point:
+            raise TooLargeError("digits")
+        if precision >= min(wanted, most):
+            return True
+        precision = min(wanted, most)
 
 
 def same_value(left: Tree, right: Tree) -> bool:
@@ -376,15 +412,13 @@ def same_value(left: Tree, right: Tree) -> bool:
     trees = (left, right)
     names = letters(left) | letters(right)
     free = any(part[:2] in (("call", "abs"), ("call", "sgn")) for tree in trees for part in parts(tree))
-    digits = _DIGITS + digits_of(left) + digits_of(right)
-    if digits > MAX_DIGITS:
-        raise TooLargeError("digits")
     if not names:
-        agree = _agree(trees, {}, digits, False)
+        agree = _agree(trees, {}, False)
         if agree is None:
             raise UnparsableError("no number")
         return agree
-    signed = free or bool(names & UNKNOWNS)
+    imaginary = any(part == ("constant", "i") for tree in trees for part in parts(tree))
+    signed = (free or bool(names & UNKNOWNS)) and not imaginary
     bounds = [part for tree in trees for part in parts(tree) if part[0] in ("sum", "prod")]
     whole = frozenset[str]().union(*(letters(part[2]) | letters(part[3]) for part in bounds))
     tried = 0
@@ -395,10 +429,10 @@ def same_value(left: Tree, right: Tree) -> bool:
             movable, number, negative, whole=whole
         )
         try:
-            agree = _agree(trees, point, _DIGITS if number else digits, negative)
+            agree = _agree(trees, point, negative)
         except TooLargeError:
             point = points(names, number, False, True, whole)
-            agree = _agree(trees, point, _DIGITS, False)
+            agree = _agree(trees, point, False)
         if agree is False:
             return False
         tried += agree is True
