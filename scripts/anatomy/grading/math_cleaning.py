@@ -49,13 +49,14 @@ _CHINESE_UNIT = re.compile(
 )
 _HAN = "\u4e00-\u9fff"
 _CHINESE_WORDS = (
-    (re.compile(rf"^(?:[{_HAN}]*答案?[{_HAN}]*|解|结果|因此|所以|故|[{_HAN}]+(?=[:]))\s*[:]?\s*"), ""),
+    (re.compile(rf"^[{_HAN}]+\s*:?\s*(?=[-+0-9\\$(]|[A-Za-z])"), ""),
+    (re.compile(rf"(?<=[0-9)}}\]])\s*\(\s*[{_HAN}]+\s*\)\s*$"), ""),
     (re.compile(r"(?:或者|或)"), r" \\or "),
     (re.compile(r"(?<=[0-9})\w])\s*(?:以及|和|与|及|且)\s*(?=[-+0-9\\({\w])"), r" \\and "),
-    (re.compile(rf"(?<=[0-9)}}\]])\s*[{_HAN}]{{1,3}}(?=\s*(?:[,;.]|$|\\or|\\and))"), ""),
+    (re.compile(rf"(?<=[0-9)}}\]])\s*[{_HAN}]{{1,4}}(?=\s*(?:[,;.]|$|\\or|\\and))"), ""),
 )
 
-_ALSO_WORDS = ("th", "sh", "ch", "min", "max", "sec", "sign", "floor", "ceil", "abs", "arg")
+_ALSO_WORDS = ("th", "sh", "ch", "min", "max", "sec", "sign", "floor", "ceil", "abs", "arg", "factorial", "binomial", "comb")
 _NAMED = "|".join(
     sorted((name for name in FUNCTIONS if len(name) > 1 and name not in _ALSO_WORDS), key=len, reverse=True)
 )
@@ -74,7 +75,14 @@ _LAYOUT = (
         ),
         " ",
     ),
-    (re.compile(r"\\[dtc]frac(?![A-Za-z])"), r"\\frac"),
+    (re.compile(r"\\(?:[dtcs]|nice)frac(?![A-Za-z])"), r"\\frac"),
+    (re.compile(r"\{\s*(\\cdot|\\times|:)\s*\}"), r" \1 "),
+    (re.compile(r"\s*\\(?:square|blacksquare|Box|qed|qedsymbol)\s*$|^\s*(?:\\\\\s*)+"), ""),
+    (re.compile(r"\+/?-"), r"\\pm "),
+    (re.compile(r"\\R(?![A-Za-z])|\\text\s*\{\s*R\s*\}|\\(?:mathbb|Bbb)\s*\{?\s*R\s*\}?"), r"\\mathbb{R}"),
+    (re.compile(r"(?<=\\mathbb\{R\})\s*(?:-|/)\s*(?=\\\{)"), r"\\setminus "),
+    (re.compile(r"\\mu\s*\\text\s*\{\s*(?=[msgLFAVCW])"), r"\\text{u"),
+    (re.compile(r"(?<=[0-9])\s*(?:\\text\s*\{\s*([kM])\s*\})?\s*\\Omega\s*$"), r" \\text{\1ohm}"),
     (re.compile(r"\\[dt]binom(?![A-Za-z])"), r"\\binom"),
     (
         re.compile(
@@ -90,7 +98,7 @@ _LAYOUT = (
         "",
     ),
     (re.compile(r"\\(le|ge)(?:q|qq|qslant)?(?![A-Za-z])"), r"\\\1 "),
-    (re.compile(r"\\ne(?:q)?(?![A-Za-z])|(?<=\s)!=(?!=)"), r"\\neq "),
+    (re.compile(r"\\neq?(?![A-Za-z])|\\not\s*=|(?<=\s)!=(?!=)"), r"\\neq "),
     (re.compile(r"<=|=<(?!=)"), r"\\le "),
     (re.compile(r">="), r"\\ge "),
     (re.compile(r"\\lt(?![A-Za-z])"), "<"),
@@ -127,10 +135,12 @@ _REWRITE = (
         ),
         r"\\binom{\1\2}{\3}",
     ),
+    (re.compile(r"(?<![A-Za-z\\])C_\{?([0-9]+)\}?\s*\^\s*\{?([0-9]+)\}?"), r"\\binom{\1}{\2}"),
+    (re.compile(r"\\text\s*\{\s*([0-9]+)\s*(?:st|nd|rd|th)\s*\}"), r"\1"),
     (re.compile(r"(?<![A-Za-z\\])C\(\s*([0-9]+)\s*,\s*([0-9]+)\s*\)"), r"\\binom{\1}{\2}"),
     (
         re.compile(
-            r"(?<=[0-9])\s*(?:\^\s*\{?\s*)?(?:\\text\s*\{\s*)?(?<![A-Za-z])(?:st|nd|rd|th)\s*\}?\s*\}?"
+            r"(?<=[0-9])\s*(?:\\textsuperscript\s*|\^\s*)?\{?\s*(?:\\text\s*\{\s*)?(?<![A-Za-z])(?:st|nd|rd|th)\s*\}?\s*\}?"
             r"(?=\s*(?:$|\\text)|\s+[a-z]{3})"
         ),
         "",
@@ -204,6 +214,7 @@ def _joined(found: re.Match[str]) -> str:
 
 
 def _chinese(text: str) -> str:
+    text = re.sub(rf"\\text\s*\{{\s*([{_HAN}/]+)\s*\}}", r"\1", text)
     text = _CHINESE_UNIT.sub(lambda found: rf"\text{{ {_CHINESE[found[1]]} }}", text)
     for pattern, replacement in _CHINESE_WORDS:
         text = pattern.sub(replacement, text)
@@ -242,6 +253,7 @@ def _is_numeric(text: str) -> bool:
     return bool(re.search("[0-9]", text) and not re.search("[A-Za-z]", re.sub(r"\\[A-Za-z]+", "", text)))
 
 
+_BOX = r"\\boxed\s*\{([^{}]*)\}"
 _INLINE = r"(?:\\\(|\$\$?|\\\[)\s*(?:.+?)\s*(?:\\\)|\$\$?|\\\])"
 _STATED = re.compile(
     r"\b(?:is|are|be|equals?|equal to|becomes|gives|get|obtain|there are|has)\b[^$()\\]{0,40}?"
@@ -259,7 +271,10 @@ def statement(gold: str) -> str:
     from anatomy.grading.math_extraction import last_boxed
 
     if r"\boxed" in gold and (boxed := last_boxed(gold)):
-        return boxed
+        several = re.fullmatch(r"[\s$\\(\[]*" + _BOX + r"(?:(?:[\s$,;.]|and|or|\\[()])+" + _BOX + r")+[\s$.\\)\]]*", gold)
+        return ", ".join(re.findall(_BOX, gold)) if several else boxed
+    if number := re.search(r"^[A-Z][A-Za-z ,]+ (?:is|are|equals) ([-+]?[0-9][0-9,./]*?)\.?$", gold.strip()):
+        return number[1]
     if len(re.findall(r"(?<![\\A-Za-z])[A-Za-z]{2,}", gold)) >= 3 and (
         stated := _STATED.search(gold.strip())
     ):

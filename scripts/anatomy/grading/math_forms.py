@@ -53,7 +53,7 @@ _BRACKETS = re.compile(r"\\?[\[\](){}]|\\(?:[a-zA-Z]+|.)|[,;=<>|:]", re.DOTALL)
 _MATRIX = re.compile(
     r"(?P<before>.*?)(?P<open>\(|\[|\\\{|\||)\s*\\begin\s*\{(?P<name>(?:[pbvBV]|small|psmall|bsmall|vsmall)?matrix\*?|array)\}"
     r"(?:\s*(?:\{[lcr|@ ]*\}|\[[lcr]\]))?(?P<rows>.*)\\end\s*\{(?P=name)\}\s*(?P<close>\)|\]|\\\}|\||)"
-    r"\s*(?P<after>\^\s*\{?\s*(?:T|\\top|\\text\s*\{\s*T\s*\})\s*\}?|/\s*[0-9]+)?",
+    r"\s*(?P<after>\^\s*\{?\s*(?:T|\\top|\\text\s*\{\s*T\s*\})\s*\}?|/\s*[0-9]+|(?:\\cdot|\\times|\*)\s*[-0-9A-Za-z.]+)?",
     re.DOTALL,
 )
 _ROWS = re.compile(r"\\\\\s*(?:\[[^\[\]&]*\])?|\\cr(?![a-z])")
@@ -68,19 +68,21 @@ _BUILDER = re.compile(
     r"\s*\(?\\?[A-Za-z]+(?:_\w)?(?:\s*,\s*\\?[A-Za-z]+)*\)?(?:\s*\\in(?![a-z]).*)?\s*", re.DOTALL
 )
 _REALS = re.compile(
-    r"\\mathbb\s*\{?\s*R\s*\}?|\\text\s*\{\s*R\s*\}|(?:\\text\s*\{\s*)?[Aa](?:ll|ny) real(?: numbers?)?(?: [a-z])?\s*\}?|\\Re"
+    r"\\mathbb\s*\{?\s*R\s*\}?|\\text\s*\{\s*R\s*\}|(?:\\text\s*\{\s*)?[Aa](?:ll|ny) real(?: numbers?|s)?(?: [a-z])?\s*\}?|\\Re|\\R"
 )  # fmt: skip
 _CHOICE = re.compile(
-    r"(?:\\text\s*\{\s*)?(?:[Oo]ption|[Cc]hoice|[Aa]nswer)?\s*(?:\\text\s*\{\s*)?"
+    r"(?:\\text\s*\{\s*)?(?:(?:[Oo]ption|[Cc]hoice|[Aa]nswer)\s*(?:is)?\s*:?)?\s*(?:\\text\s*\{\s*)?"
     r"(?:\(\s*(?P<a>[A-J])\s*\)|(?P<b>[A-J])\s*\)|(?P<c>[A-J])\s*[:.](?!\s*[A-Z]?\s*[:=])|(?P<d>[A-J])(?=\s*\}?\s*$))"
     r"(?P<says>.*)",
     re.DOTALL,
 )
+_CHOICE_MARKED = re.compile(r"(?:\\text\s*\{\s*)?(?:\(\s*[A-J]\s*\)|[A-J]\s*(?:\)|[:.](?!\s*[A-Z]?\s*[:=])))")
 _SIGNS = {
     "=": "=", "<": "<", ">": ">", r"\le": "<=", r"\ge": ">=", r"\neq": "!=", r"\approx": "~", r"\equiv": "=",
     r"\sim": "~",
 }  # fmt: skip
 _FLIPPED = {"<": ">", ">": "<", "<=": ">=", ">=": "<=", "=": "=", "!=": "!=", "~": "~"}
+_PLUS_MINUS = re.compile(r"\\(?:pm|mp)(?![a-z])")
 _MAX_SPREAD = 16
 """Things that plus-minus signs stand for."""
 
@@ -187,19 +189,23 @@ def _single(text: str) -> Form:
     """Return one thing that is no list."""
     if text.startswith(r"\{") and text.endswith(r"\}") and closed(text[2:-2]) and (found := _set(text[2:-2])):
         return found
+    if _CHOICE_MARKED.match(text) and (choice := _choice(text)):
+        return choice
     parts, signs = _split(text, tuple(_SIGNS))
     if signs and (relation := _relation([part.strip() for part in parts], [_SIGNS[sign] for sign in signs])):
         return relation
+    if text in (r"\mathbb{R}^+", r"\mathbb{R}^{+}", r"\mathbb{R}_+", r"\mathbb{R}_{+}", r"\mathbb{R}_{>0}"):
+        return Form("tuple", entries=(_atom("0"), _atom(r"\infty")), marks=("(", ")"))
     if _REALS.fullmatch(text):
         return Form("tuple", entries=(_atom(r"-\infty"), _atom(r"\infty")), marks=("(", ")"))
     if text == r"\emptyset" or re.fullmatch(r"\\\{\s*\\\}", text):
         return Form("set")
     pieces, minus = _split(text, (r"\setminus",))
     if minus and len(minus) == 1:
-        return Form("union", entries=tuple(form(piece, False) for piece in pieces), marks=("without",))
+        return Form("union", text, tuple(form(piece, False) for piece in pieces), ("without",))
     pieces = _entries(text, (r"\cup",))
     if len(pieces) > 1:
-        return Form("union", entries=tuple(form(piece, False) for piece in pieces), marks=("or",))
+        return Form("union", text, tuple(form(piece, False) for piece in pieces), ("or",))
     if unit := _UNIT_BEHIND.fullmatch(text):
         text = unit[1] if closed(unit[1][1:-1]) and len(_entries(unit[1].strip("()[]"))) > 1 else text
     if r"\begin" in text and (matrix := _matrix(text)):
@@ -208,7 +214,7 @@ def _single(text: str) -> Form:
         return bracketed
     if (point := re.match(r"[A-Z]\s*(?=\()", text)) and (bracketed := _bracketed(text[point.end() :])):
         return bracketed
-    if r"\pm" in text or r"\mp" in text:
+    if _PLUS_MINUS.search(text):
         return Form("list", entries=tuple(form(one, False) for one in _signs_chosen(text)))
     ratio = _entries(text, (":",)) if ":" in text else []
     if len(ratio) > 2 and not re.search(r"[A-Za-z]{2}|\\text", text):
@@ -231,13 +237,13 @@ def _relation(sides: list[str], signs: list[str]) -> Form | None:
         return None
     kind: Kind = "equation" if set(signs) <= {"=", "~"} else "inequality"
     forms = tuple(form(side, False) for side in sides)
-    if kind == "equation" and len(forms) == 2 and forms[1].kind == "list" and r"\pm" in sides[1] + sides[0]:
+    if kind == "equation" and len(forms) == 2 and forms[1].kind == "list" and _PLUS_MINUS.search(sides[1] + sides[0]):
         # x = \pm 1 is two equations, as x = 1 or x = -1 is.
         return Form(
             "list",
             entries=tuple(Form(kind, entries=(forms[0], one), marks=("=",)) for one in forms[1].entries),
         )
-    if kind == "inequality" and sum(sign in (">", ">=") for sign in signs) * 2 > len(signs):
+    if kind == "inequality" and {">", ">="} & set(signs) and not {"<", "<="} & set(signs):
         forms, signs = forms[::-1], [_FLIPPED[sign] for sign in reversed(signs)]
     return Form(kind, text=_rejoined(sides, signs), entries=forms, marks=tuple(signs))
 
@@ -272,7 +278,7 @@ def _bracketed(text: str) -> Form | None:
 def _tuple(opening: str, closing: str, forms: list[Form], inner: str, texts: list[str]) -> Form:
     """Return a tuple, or the list of those that plus-minus signs stand for."""
     marks = (opening, closing)
-    if r"\pm" not in inner and r"\mp" not in inner or not any(one.kind == "list" for one in forms):
+    if not _PLUS_MINUS.search(inner) or not any(one.kind == "list" for one in forms):
         return Form("tuple", entries=tuple(forms), marks=marks)
     choices = [one.entries if one.kind == "list" else (one,) for one in forms]
     together = tuple(
@@ -321,6 +327,8 @@ def _matrix(text: str) -> Form | None:
     factor = before.removesuffix("*").removesuffix(r"\cdot").removesuffix(r"\times").strip()
     if factor == "-":
         factor = "-1"
+    if (behind := re.fullmatch(r"(?:\\cdot|\\times|\*)\s*(.+)", after)) and not factor:
+        factor = behind[1]
     if factor and "=" not in factor:
         rows = [[f"({factor}) ({cell})" for cell in row] for row in rows]
     if "/" in after:
@@ -376,7 +384,7 @@ def _choice(text: str) -> Form | None:
 
 def words(text: str) -> str | None:
     r"""Return the letters of an answer that is words, out of ``\text``; None for any other text."""
-    plain = re.sub(r"\\text\s*\{([^{}]*)\}", r"\1", text)
+    plain = re.sub(r"\\text\s*\{([^{}]*)\}", r"\1", text).strip()
     plain = re.sub(r"^\s*\(\s*(\w+)\s*\)\s*$", r"\1", plain)
     # Outside \text, p-q is a difference.
     between = r"[\s.,'!?:;()/-]" if r"\text" in text else r"[\s]"

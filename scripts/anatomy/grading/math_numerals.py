@@ -30,7 +30,7 @@ _WORDS = ("two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"
 _BASE_NAMES = {word: at + 2 for at, word in enumerate(_WORDS)} | {"sixteen": 16, "hex": 16, "binary": 2}
 _BASED = re.compile(
     r"\(?\s*(?:\\text\s*\{\s*)?(?P<digits>[0-9A-Fa-f]+)\s*\}?\s*\)?\s*"
-    r"(?:_\s*\{?\s*(?:\\text\s*\{\s*)?(?:base\s*)?(?P<base>-?[0-9]+|[a-z]+)\s*\}*"
+    r"(?:_\s*\{?\s*(?:\\text\s*\{\s*)?\(?\s*(?:base\s*)?\}?\s*(?P<base>-?[0-9]+|[a-z]+)\s*\)?\s*\}*"
     r"|(?:\\text\s*\{)?\s*\(?(?:in\s+)?base[\s-]*(?:\})?\s*(?P<base2>-?[0-9]+|[a-z]+)\s*\)?\s*\}?)\s*\)?"
 )
 

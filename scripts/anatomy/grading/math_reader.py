@@ -32,7 +32,7 @@ FUNCTIONS = {
         "atan arctan arctg", "acot arccot arcctg", "asec arcsec", "acsc arccsc", "sinh sh", "cosh ch",
         "tanh th", "coth", "sech", "csch", "asinh arcsinh arsinh", "acosh arccosh arcosh",
         "atanh arctanh artanh", "exp", "ln", "log", "lg", "sqrt", "gcd", "lcm", "max", "min", "floor", "ceil",
-        "abs", "sgn sign", "Re", "Im", "arg", "erf",
+        "abs", "sgn sign", "Re", "Im", "arg", "erf", "factorial", "binomial binom nCr comb",
     )
     for name in names.split()
 }  # fmt: skip
@@ -69,7 +69,7 @@ _WORDS = re.compile(
     "|".join(
         sorted(
             [name for name in FUNCTIONS if len(name) > 2 or name == "ln"]
-            + ["pi", "infinity", "inf", *_TYPED],
+            + ["pi", "Pi", "infinity", "inf", *_TYPED],
             key=len,
             reverse=True,
         )
@@ -89,7 +89,7 @@ def _tokens(text: str) -> list[str]:
         if word := token["word"]:
             # "-2pi" and "sqrt(2)": a whole word, since "spin" is a product.
             named = _WORDS.fullmatch(word)
-            name = {"inf": "infty", "infinity": "infty"}.get(word, word)
+            name = {"inf": "infty", "infinity": "infty", "Pi": "pi"}.get(word, word)
             found.extend([f"\\{name}"] if named else word)
         else:
             found.append((token["number"] or token["command"] or token["sign"]).replace("**", "^"))
@@ -298,12 +298,12 @@ class _Reader:
         return ("call", "abs", inner)
 
     def command(self, name: str) -> Tree:
+        if name in ("binom", "dbinom", "tbinom") and self.next != "(":
+            return ("call", "binomial", self.argument(), self.argument())
         if name in FUNCTIONS:
             return self.function(FUNCTIONS[name])
         if name in ("frac", "dfrac", "tfrac", "cfrac"):
             return self.fraction()
-        if name in ("binom", "dbinom", "tbinom"):
-            return ("call", "binomial", self.argument(), self.argument())
         if name in ("sum", "prod"):
             return self.series(name)
         if name == "pi":
@@ -435,7 +435,7 @@ class _Reader:
                 base = self.argument(True)
             else:
                 power = self.argument(True)
-        if name in ("gcd", "lcm", "max", "min"):
+        if name in ("gcd", "lcm", "max", "min", "binomial"):
             self.take("(")
             tree: Tree = ("call", name, *self.within(")", self.arguments)[1:])
         else:

@@ -80,9 +80,10 @@ _CURRENCY = re.compile(
 _QUOTIENT = re.compile(r"\\frac\s*\{\s*(\\text\s*\{[^{}]*\}|[A-Za-z]+)\s*\}\s*\{\s*(\\text\s*\{[^{}]*\}"
                        r"(?:\^\s*\{?\s*[0-9]\s*\}?)?|[A-Za-z]+)\s*\}\s*$")  # fmt: skip
 _START = re.compile(
-    r"\\text\s*\{|\^\s*\{?\s*\\circ|\\?%|\\\$|[€£¢]|(?<![A-Za-z\\_^{])[A-Za-z]|\\frac\s*\{\\text"
+    r"\\text\s*\{|\^\s*\{?\s*\\circ|\\?%|\\\$|[€£¢]|(?<![A-Za-z\\_^{])[A-Za-z]|\\frac\s*\{\s*(?:\\text|[A-Za-z]+\s*\})|\\pmod"
 )
 _LAST_OF_VALUE = re.compile(r"[0-9)}\]!]\s*$|\\(?:pi|infty)\s*$")
+_MODULUS = re.compile(r"\\pmod\s*\{?\s*([^{}]+?)\s*\}?")
 _MAX_STARTS = 24
 
 
@@ -240,6 +241,10 @@ def quantity(text: str) -> Quantity:
     for start in list(_START.finditer(text))[:_MAX_STARTS]:
         at = start.start()
         value, tail = text[:at].strip(), text[at:].strip()
+        if value.endswith("(") and tail.endswith(")"):
+            value, tail = value[:-1].rstrip(), tail[:-1].rstrip()
+        if modulus := _MODULUS.fullmatch(tail):
+            return Quantity(value, Unit(((f"mod {modulus[1]}", 1),)))
         quoted = tail.startswith((r"\text", r"\frac")) or not tail[0].isalpha()
         if not value or value in "+-" or value.count("{") != value.count("}"):
             continue
@@ -257,7 +262,8 @@ def quantity(text: str) -> Quantity:
             if _named(alone) is None or (not spaced and alone in "ei"):
                 continue
         if (read := unit(tail, single, quoted)) is not None:
-            letter = bool(re.fullmatch(r"[A-Za-z](?:\^\{?[0-9]\}?)?", tail))
+            letter = tail.startswith(r"\frac") and r"\text" not in tail
+            letter = letter or bool(re.fullmatch(r"[A-Za-z](?:\^\{?[0-9]\}?)?", tail))
             return Quantity(value, found if read.powers is None else read, letter)
     return Quantity(text, found)
 

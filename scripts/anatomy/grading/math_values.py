@@ -31,7 +31,7 @@ UNKNOWNS = frozenset("xyz")
 """Letters that may be negative."""
 _ROUNDS = 5
 _DIGITS = 50
-_DIGITS_WITH_LETTERS = 1_000
+_DIGITS_WITH_LETTERS = 5_000
 _GUARD = 10
 """Digits that rounding may cost."""
 _MP = mpmath.mp.clone()
@@ -324,8 +324,12 @@ def points(
         if name in whole or name in WHOLE:
             found[name] = context.mpf(2 + drawn % 3 if small else WHOLE.get(name, 5) + drawn % 7)
             continue
-        size = context.mpf(drawn) / 2**32 * (context.mpf("0.2") if small else 2) + (1 if small else 0)
-        size += context.sqrt(2 + drawn % 89) / 8
+        size = context.mpf(drawn) / 2**32
+        if small:
+            size = 1 + size / 8
+        else:
+            # Some below one, as probabilities are.
+            size = size * (1, 2, 3, 1, 9)[number % 5] + context.sqrt(2 + drawn % 89) / (64, 8, 8, 64, 2)[number % 5]
         # Each of three letters is negative in some round, and they are so in turn.
         found[name] = -size if free and (number // 2 + 1) >> rank % 3 & 1 else size
     return found
@@ -386,11 +390,11 @@ def _agree(trees: tuple[Tree, Tree], point: Mapping[str, Any], real: bool) -> bo
         if abs(one - other) > scale * _MP.mpf(10) ** (_GUARD - precision):
             return False
         wanted = _DIGITS + reach + max(0, int(_MP.log10(scale)))
-        if wanted > MAX_DIGITS and not point:
+        if wanted > most:
             raise TooLargeError("digits")
-        if precision >= min(wanted, most):
+        if precision >= wanted:
             return True
-        precision = min(wanted, most)
+        precision = wanted
 
 
 def same_value(left: Tree, right: Tree) -> bool:
@@ -417,30 +421,34 @@ def same_value(left: Tree, right: Tree) -> bool:
         if agree is None:
             raise UnparsableError("no number")
         return agree
-    imaginary = any(part == ("constant", "i") for tree in trees for part in parts(tree))
-    signed = (free or bool(names & UNKNOWNS)) and not imaginary
     bounds = [part for tree in trees for part in parts(tree) if part[0] in ("sum", "prod")]
     whole = frozenset[str]().union(*(letters(part[2]) | letters(part[3]) for part in bounds))
-    tried = 0
-    for number in range(2 * _ROUNDS):
-        negative = number % 2 == 1 and signed
-        movable = names if free else names & UNKNOWNS
-        point = points(names - movable, number, False, whole=whole) | points(
-            movable, number, negative, whole=whole
-        )
-        try:
-            agree = _agree(trees, point, negative)
-        except TooLargeError:
-            point = points(names, number, False, True, whole)
-            agree = _agree(trees, point, False)
-        if agree is False:
-            return False
-        tried += agree is True
-        if tried == _ROUNDS:
+    imaginary = any(part == ("constant", "i") for tree in trees for part in parts(tree))
+    # With real numbers only, and where that says nothing, with complex ones.
+    for real in (False,) if imaginary else (True, False):
+        tried, large = 0, None
+        for number in range(2 * _ROUNDS):
+            negative = real and number % 2 == 1
+            movable = names if free else names & UNKNOWNS
+            agree = None
+            for small in (False, True):
+                point = points(names - movable, number, False, small, whole)
+                point |= points(movable, number, negative, small, whole)
+                try:
+                    agree = _agree(trees, point, real)
+                    break
+                except TooLargeError as error:
+                    large = error
+            if agree is False:
+                return False
+            tried += agree is True
+            if tried == _ROUNDS:
+                return True
+        if tried >= 2:
             return True
-    if tried < 2:
-        raise UnparsableError("no number at the points that were tried")
-    return True
+    if large is not None:
+        raise large
+    raise UnparsableError("no number at the points that were tried")
 
 
 def number(exact: Fraction) -> Any:
