@@ -1,4 +1,4 @@
-"""Mathematical answers of public bug reports of graders, by kind: tests/cases/grading.jsonl, and more of each."""
+"""Mathematical answers of public bug reports of graders, by kind, and more of each: tests/cases/."""
 
 import json
 from collections import defaultdict

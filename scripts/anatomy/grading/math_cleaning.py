@@ -8,8 +8,12 @@ Colours, sizes, fonts, boxes, markdown and spaces go; characters of Unicode beco
 import re
 import unicodedata
 
-from anatomy.grading.math_reader import FUNCTIONS
+from anatomy.grading.math_trees import FUNCTIONS
 
+_GREEK = (
+    "alpha beta gamma delta epsilon zeta eta theta iota kappa mu nu xi rho sigma tau upsilon phi chi psi"
+    " omega Gamma Delta Theta Xi Sigma Phi Psi Omega"
+)
 _TRANSLATED = str.maketrans(
     {
         "−": "-", "–": "-", "—": "-", "×": r"\times ", "·": r"\cdot ", "⋅": r"\cdot ", "÷": "/", "±": r"\pm ",
@@ -18,7 +22,8 @@ _TRANSLATED = str.maketrans(
         "≡": r"\equiv ", "°": r"^\circ ", "¼": r"\frac{1}{4}", "½": r"\frac{1}{2}", "¾": r"\frac{3}{4}",
         "⅓": r"\frac{1}{3}", "⅔": r"\frac{2}{3}", "⁰": "^{0}", "¹": "^{1}", "²": "^{2}", "³": "^{3}",
         "⁴": "^{4}", "⁵": "^{5}", "⁶": "^{6}", "⁷": "^{7}", "⁸": "^{8}", "⁹": "^{9}", "…": r"\ldots ",
-        "\u2032": "'", "’": "'", "\u2018": "'", "“": '"', "”": '"', "٪": "%", "\uff0c": ",", "⟨": "(", "⟩": ")",
+        "\u2032": "'", "’": "'", "\u2018": "'", "“": '"', "”": '"', "٪": "%", "\uff0c": ",",
+        "⟨": "(", "⟩": ")",
         "。": ".", "、": ",", "\uff1b": ";", "\uff1a": ":", "℃": r"^\circ C", "\u211d": r"\mathbb{R}",
         "\u2216": r"\setminus ",
         "\u2228": r"\or ", "∧": r"\and ",
@@ -27,10 +32,7 @@ _TRANSLATED = str.maketrans(
         unicodedata.lookup(f"GREEK {'CAPITAL' if name[0].isupper() else 'SMALL'} LETTER {name.upper()}"): (
             f"\\{name} "
         )
-        for name in (
-            "alpha beta gamma delta epsilon zeta eta theta iota kappa mu nu xi rho sigma tau upsilon phi chi psi"
-            " omega Gamma Delta Theta Xi Sigma Phi Psi Omega"
-        ).split()
+        for name in _GREEK.split()
     }
     | {chr(0x3BB): r"\lambda ", chr(0x39B): r"\Lambda ", chr(0xB5): r"\mu "}
 )  # fmt: skip
@@ -56,7 +58,22 @@ _CHINESE_WORDS = (
     (re.compile(rf"(?<=[0-9)}}\]])\s*[{_HAN}]{{1,4}}(?=\s*(?:[,;.]|$|\\or|\\and))"), ""),
 )
 
-_ALSO_WORDS = ("th", "sh", "ch", "min", "max", "sec", "sign", "floor", "ceil", "abs", "arg", "factorial", "binomial", "comb")
+_ALSO_WORDS = (
+    "th",
+    "sh",
+    "ch",
+    "min",
+    "max",
+    "sec",
+    "sign",
+    "floor",
+    "ceil",
+    "abs",
+    "arg",
+    "factorial",
+    "binomial",
+    "comb",
+)
 _NAMED = "|".join(
     sorted((name for name in FUNCTIONS if len(name) > 1 and name not in _ALSO_WORDS), key=len, reverse=True)
 )
@@ -79,7 +96,7 @@ _LAYOUT = (
     (re.compile(r"\{\s*(\\cdot|\\times|:)\s*\}"), r" \1 "),
     (re.compile(r"\s*\\(?:square|blacksquare|Box|qed|qedsymbol)\s*$|^\s*(?:\\\\\s*)+"), ""),
     (re.compile(r"\+/?-"), r"\\pm "),
-    (re.compile(r"\\R(?![A-Za-z])|\\text\s*\{\s*R\s*\}|\\(?:mathbb|Bbb)\s*\{?\s*R\s*\}?"), r"\\mathbb{R}"),
+    (re.compile(r"\\R(?![A-Za-z])|\\(?:mathbb|Bbb)\s*\{?\s*R\s*\}?"), r"\\mathbb{R}"),
     (re.compile(r"(?<=\\mathbb\{R\})\s*(?:-|/)\s*(?=\\\{)"), r"\\setminus "),
     (re.compile(r"\\mu\s*\\text\s*\{\s*(?=[msgLFAVCW])"), r"\\text{u"),
     (re.compile(r"(?<=[0-9])\s*(?:\\text\s*\{\s*([kM])\s*\})?\s*\\Omega\s*$"), r" \\text{\1ohm}"),
@@ -94,7 +111,12 @@ _LAYOUT = (
     (re.compile(r"\\text\s*\{\s*([-+]?[0-9.,]+)\s*\}"), r"\1"),
     (re.compile(rf"\\text\s*\{{\s*({_NAMED})\s*\}}"), r"\\\1 "),
     (
-        re.compile(r"^\s*\\text\s*\{(?!\s*\(?[A-J]\)?\s*[:.])[^{}]*(?:[:=]|\b(?:is|are|equals))\s*\}\s*(?=.*[0-9A-Za-z])", re.DOTALL),
+        # What is said before an answer, but no choice.
+        re.compile(
+            r"^\s*\\text\s*\{(?!\s*\(?[A-J]\)?\s*[:.])[^{}]*(?:[:=]|\b(?:is|are|equals))\s*\}\s*"
+            r"(?=.*[0-9A-Za-z])",
+            re.DOTALL,
+        ),
         "",
     ),
     (re.compile(r"\\(le|ge)(?:q|qq|qslant)?(?![A-Za-z])"), r"\\\1 "),
@@ -257,7 +279,8 @@ _BOX = r"\\boxed\s*\{([^{}]*)\}"
 _INLINE = r"(?:\\\(|\$\$?|\\\[)\s*(?:.+?)\s*(?:\\\)|\$\$?|\\\])"
 _STATED = re.compile(
     r"\b(?:is|are|be|equals?|equal to|becomes|gives|get|obtain|there are|has)\b[^$()\\]{0,40}?"
-    rf"({_INLINE}(?:\s*(?:,|and|or|, and|, or)\s*{_INLINE})*)[^A-Za-z0-9]*(?:[A-Za-z]+[^A-Za-z0-9\\$]*){{0,2}}$",
+    rf"({_INLINE}(?:\s*(?:,|and|or|, and|, or)\s*{_INLINE})*)"
+    r"[^A-Za-z0-9]*(?:[A-Za-z]+[^A-Za-z0-9\\$]*){0,2}$",
     re.DOTALL,
 )
 
@@ -271,7 +294,9 @@ def statement(gold: str) -> str:
     from anatomy.grading.math_extraction import last_boxed
 
     if r"\boxed" in gold and (boxed := last_boxed(gold)):
-        several = re.fullmatch(r"[\s$\\(\[]*" + _BOX + r"(?:(?:[\s$,;.]|and|or|\\[()])+" + _BOX + r")+[\s$.\\)\]]*", gold)
+        several = re.fullmatch(
+            r"[\s$\\(\[]*" + _BOX + r"(?:(?:[\s$,;.]|and|or|\\[()])+" + _BOX + r")+[\s$.\\)\]]*", gold
+        )
         return ", ".join(re.findall(_BOX, gold)) if several else boxed
     if number := re.search(r"^[A-Z][A-Za-z ,]+ (?:is|are|equals) ([-+]?[0-9][0-9,./]*?)\.?$", gold.strip()):
         return number[1]

@@ -1,4 +1,4 @@
-r"""Numerals: whole numbers, fractions, mixed numbers, decimals, powers of ten, repeating decimals, and bases."""
+"""Numerals: whole numbers, fractions, mixed numbers, decimals, repeating ones too, and other bases."""
 
 import re
 from dataclasses import dataclass
@@ -100,7 +100,8 @@ def _with_period(sign: str, start: str, again: str) -> Fraction:
     digits = start.replace(".", "") or "0"
     places = len(start) - start.index(".") - 1
     part = Fraction(int(digits + again) - int(digits), 10**places)
-    return (-1 if sign == "-" else 1) * part / (10 ** len(again) - 1)
+    value = Fraction(part, 10 ** len(again) - 1)
+    return -value if sign == "-" else value
 
 
 def _going_on(found: re.Match[str]) -> Numeral:
@@ -125,10 +126,7 @@ def based(text: str) -> Based | None:
     if found is None:
         return None
     name = found["base"] or found["base2"]
-    if name.lstrip("-").isdigit():
-        base = int(name) if len(name) < 4 else 0
-    else:
-        base = _BASE_NAMES.get(name, 0)
+    base = int(name) if re.fullmatch("-?[0-9]{1,3}", name) else _BASE_NAMES.get(name, 0)
     digits = found["digits"]
     if abs(base) < 2 or any(int(digit, 16) >= abs(base) for digit in re.sub("[0-9]", "", digits)):
         return None

@@ -1,4 +1,4 @@
-"""Sets of real numbers: intervals, unions, inequalities in one variable, and what is left without some points."""
+"""Sets of real numbers: intervals, unions, inequalities in one letter, and all but some points."""
 
 import re
 from collections.abc import Callable
@@ -9,7 +9,7 @@ from anatomy.grading import math_values
 from anatomy.grading.math_errors import UnparsableError
 from anatomy.grading.math_forms import Form
 from anatomy.grading.math_numerals import numeral
-from anatomy.grading.math_reader import Tree
+from anatomy.grading.math_trees import Tree
 
 _BARS = re.compile(r"\s*(?:\||\\[lr]?vert)\s*([A-Za-z])\s*(?:\||\\[lr]?vert)\s*")
 _VARIABLE = re.compile(r"\\?[A-Za-z]+(?:_\w)?")

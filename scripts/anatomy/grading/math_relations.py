@@ -7,7 +7,7 @@ import mpmath
 
 from anatomy.grading import math_values
 from anatomy.grading.math_errors import TooLargeError, UnparsableError
-from anatomy.grading.math_reader import Tree, letters
+from anatomy.grading.math_trees import Tree, letters
 
 _STARTS = ("0.7", "1.9", "-1.3", "3.1", "-2.9")
 _DIGITS = 40
@@ -41,7 +41,7 @@ def same_equation(gold: Tree, answer: Tree) -> bool:
 
 
 def same_inequality(gold: Tree, answer: Tree) -> bool:
-    """Tell whether "less than zero" says the same of two trees: one is a positive constant times the other."""
+    """Tell whether "less than zero" says the same of two: one is a positive constant times the other."""
     ratio = _ratio(gold, answer)
     return ratio is not None and ratio > 0
 

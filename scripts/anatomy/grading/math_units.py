@@ -10,15 +10,16 @@ import re
 from dataclasses import dataclass
 from functools import lru_cache
 
-from anatomy.grading.math_reader import FUNCTIONS, LETTERS
+from anatomy.grading.math_trees import FUNCTIONS, LETTERS
 
 _NAMES = {
     name: names.split()[0]
     for names in (
-        "m meter metre", "g gram gramme gm", "s second sec", "L liter litre l", "min minute mins", "h hour hr",
-        "day", "week wk", "month", "year yr", "in inch inches inche", "ft foot feet", "yd yard", "mi mile",
-        "lb pound lbs", "oz ounce", "tonne ton", "acre", "hectare ha", "gal gallon", "N newton", "J joule",
-        "W watt", "V volt", "A ampere amp", "Hz hertz", "Pa pascal", "mol mole", "K kelvin", "eV electronvolt",
+        "m meter metre", "g gram gramme gm", "s second sec", "L liter litre l", "min minute mins",
+        "h hour hr", "day", "week wk", "month", "year yr", "in inch inches inche", "ft foot feet", "yd yard",
+        "mi mile", "lb pound lbs", "oz ounce", "tonne ton", "acre", "hectare ha", "gal gallon", "N newton",
+        "J joule", "W watt", "V volt", "A ampere amp", "Hz hertz", "Pa pascal", "mol mole", "K kelvin",
+        "eV electronvolt",
         "C coulomb", "T tesla", "F farad", "ohm ohms", "cal calorie", "rad radian", "degree deg degrees",
         "% percent", "cd candela", "B byte", "dollar USD usd buck", "cent", "euro EUR", "pound-sterling GBP",
         "yuan RMB CNY", "yen JPY", "rupee Rs INR", "unit", "degC celsius", "degF fahrenheit", "pc parsec",
@@ -44,22 +45,24 @@ _SCALES = {
     "tenth": r"\frac{1}{10}", "hundredth": r"\frac{1}{100}", "thousandth": r"\frac{1}{1000}",
 }  # fmt: skip
 _OPERATIONS = {"squared": "({})^{{2}}", "cubed": "({})^{{3}}", "factorial": "({})!"}
-_NOT_NOUNS = frozenset(
+_WORDS_THAT_COUNT = (
     "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen"
     " seventeen eighteen nineteen twenty thirty forty fifty sixty seventy eighty ninety plus minus times"
     " multiplied divided over modulo mod choose power powers root roots sqrt cube pi tau infinity infinite"
     " double triple twice thrice quadruple score pair pairs gross googol repeating recurring repeated squared"
     " cubed factorial base imaginary approximately about almost nearly roughly not less more than then if"
     " else equals equal negative positive reciprocal inverse percentile permille undefined unknown none all"
-    " any every some mole moles exp log ln lg sin cos tan phi euler".split()
-) | {name for name in (*FUNCTIONS, *LETTERS) if len(name) > 2}
-_SHORT_NOUNS = frozenset(
-    "men man boy boys girl girls cat cats dog dogs cow cows pie pies egg eggs pen pens toy toys car cars box"
-    " way ways set sets day days kid kids bag bags cup cups hat hats hen hens pig pigs bus bird fish cake tree"
-    " trees ant ants bee bees row rows pt pts cm mm km kg mg ml oz lb lbs ft yd mi hr hrs sec min mins pm am"
-    " sq nickels coins marbles mph kph red big new old".split()
+    " any every some mole moles exp log ln lg sin cos tan phi euler"
 )
-_LITTLE = frozenset("of in the a an per on for to at from and each".split())
+_NOT_NOUNS = {*_WORDS_THAT_COUNT.split(), *(name for name in (*FUNCTIONS, *LETTERS) if len(name) > 2)}
+_SHORT_WORDS = (
+    "men man boy boys girl girls cat cats dog dogs cow cows pie pies egg eggs pen pens toy toys car cars box"
+    " way ways set sets day days kid kids bag bags cup cups hat hats hen hens pig pigs bus bird fish cake"
+    " tree trees ant ants bee bees row rows pt pts cm mm km kg mg ml oz lb lbs ft yd mi hr hrs sec min mins"
+    " pm am sq nickels coins marbles mph kph red big new old"
+)
+_SHORT_NOUNS = frozenset(_SHORT_WORDS.split())
+_LITTLE = ("of", "in", "the", "a", "an", "per", "on", "for", "to", "at", "from", "and", "each")
 _TAIL = re.compile(
     r"(?P<word>[A-Za-z]+\.?)|(?P<power>\^\s*\{?\s*(-?[0-9])\s*\}?)|(?P<sign>/|\\cdot|\*|-(?=[A-Za-z]))"
     r"|(?P<symbol>\\%|%|\\\$|[$€£¥₹¢]|\^\s*\{?\s*\\circ\s*\}?)|(?P<space>[\s(){}]+|\\text\s*)"

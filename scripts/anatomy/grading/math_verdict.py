@@ -8,10 +8,12 @@ from typing import Literal
 
 from anatomy.errors import AnatomyError
 from anatomy.grading.math_cleaning import clean, statement
-from anatomy.grading.math_equality import Equality, squeezed
+from anatomy.grading.math_equality import Equality
 from anatomy.grading.math_errors import TooLargeError, UnparsableError
 from anatomy.grading.math_extraction import MAX_ANSWER, readings
-from anatomy.grading.math_forms import THOUSANDS, Form, form
+from anatomy.grading.math_forms import Form
+from anatomy.grading.math_parsing import THOUSANDS, form
+from anatomy.grading.math_things import squeezed
 
 MathVerdict = Literal["right", "wrong", "no_answer", "unparsable", "timeout"]
 
@@ -47,7 +49,7 @@ _PLAIN = re.compile(r"[-+]?[0-9]{1,50}(?:\.[0-9]{1,50})?")
 
 
 def quick(golds: tuple[str, ...], answer: str) -> MathVerdict | None:
-    """Return the verdict where it can be seen without reading, at once: the same text, or two plain numbers."""
+    """Return the verdict where it can be seen at once: the same text, or two plain numbers."""
     if answer == ", ".join(golds):
         return "right"
     if len(golds) == 1 and _PLAIN.fullmatch(answer) and _PLAIN.fullmatch(golds[0]):
