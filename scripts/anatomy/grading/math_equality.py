@@ -1,201 +1,344 @@
-r"""What a completion's mathematical answer is, and whether it is right. Functions of text alone.
+r"""Equality of answers, by the kinds of their forms. What is equal to what is told on the page Grading.
 
-Extraction
-    The answer is what stands in the last ``\boxed{}`` with balanced braces of the *final answer region*;
-    nothing else counts as an answer. A template's ``tags`` (``think answer``) make the last tag the region:
-    the text after its last opening, up to its closing or, if it is never closed, to the end. Where it is
-    never opened, and where there are no tags, the region is what follows the last ``</think>``, or the whole
-    completion if there is none: what a model thinks is no answer once it has stopped thinking.
-
-Lenient reading
-    The first of these that there is: the last balanced box anywhere; what follows the last "answer is",
-    "answer:" or "answer =" on its line; what follows the last ``####``; the last ``$...$``; the last number.
-    It is recorded beside the verdict and is never a reward.
-
-Verdicts
-    ``no_answer``: no box in the region, or an empty one. ``unparsable``: what it holds is no mathematics that
-    could be read (nor, letter by letter, the gold answer). ``timeout``: too large to be evaluated, or, in a
-    worker (``anatomy.grading.worker_pool``), not decided within the time. Otherwise ``right`` or ``wrong``.
-
-Equality
-    Answers are taken apart here into lists, sets, tuples, intervals, unions and matrices; numerals are
-    compared as fractions and numbers by their value; everything else (expressions with variables, equations,
-    inequalities) is read and compared by Math-Verify. The rules:
-
-    * Several gold answers are one set. A list without brackets and a set in braces, in any order, with all
-      entries and no others, are right; a tuple is not. For a gold tuple, a bare list in its order is right, a
-      set is not. Intervals agree in their brackets too.
-    * Numerals (27, 27.0, 1,234, 3/4, 2\frac12, 4.5e33, 4.5 \times 10^{33}) are exact. A difference of up to
-      one millionth of the gold value is allowed only where one side has a decimal point and the other one is
-      no finite decimal (1/3, \sqrt2, \pi): ``TOLERANCE``.
-    * A unit may be left out or added: \text{cm}, degrees, currency, and also the per cent sign. So 50% is 50,
-      and neither is ever 0.5: no factor of 100 is applied. Two units that are both known and differ
-      (``_UNITS``) are wrong: 5 m is not 5 cm. A gold answer with variables keeps its letters (6m is not 6).
-    * Commas between groups of three digits are thousands separators outside brackets; where the gold answer
-      has several entries, they may separate entries too.
-    * An equation whose left side says what is meant (x = 5, f(x) = ..., x \in ...) is its right side, unless
-      gold and answer name different things. An equation of two numbers must hold (3 = 5 is not 5).
-    * What \text{...:}, \text{... =} or \text{... is} says before an answer with digits is no part of it.
-    * \pm stands for both values. Words are compared without case, spaces and \text, and a choice
-      without its brackets.
+A comparison that cannot be decided raises an error, and is never "equal": UnparsableError where a side is no
+mathematics that could be read, TooLargeError where a number is too large.
 """
 
 import re
+from fractions import Fraction
 
+from anatomy.grading import math_regions, math_relations, math_values
+from anatomy.grading.math_errors import UnparsableError
 from anatomy.grading.math_forms import Form
-from anatomy.grading.math_numerals import TOLERANCE, numeral, numerals_equal, without_unit
-from anatomy.grading.math_symbolic import differ, fraction, numeric_value, pair, same_relation, verified_equal
+from anatomy.grading.math_things import PROSE, Things, squeezed
+from anatomy.grading.math_trees import Tree, functions, letters
 
-_EQUALS = re.compile(r"(?<![<>!:\\])=(?!=)|\\approx(?![A-Za-z])|\\equiv(?![A-Za-z])")
-_BASE = re.compile(r"([0-9A-F]+)\s*_\s*\{?\s*(?:\\text\{)?\s*([0-9]+)\s*\}*")
-
-
-def _plain(text: str) -> str:
-    """Return a text out of its ``\\text{}``, with one space where there are some."""
-    return " ".join(re.sub(r"\\text\s*\{([^{}]*)\}", r" \1 ", text).split()) if r"\text" in text else text
+_UNORDERED = ("list", "set")
+_CONSTANTS = (r"\pi", "e", "i", r"\infty")
+_DERIVATIVE = re.compile(r"\\frac\{d[^{}]*\}\{d[^{}]*\}")
+_NAME = re.compile(r"\\?[A-Za-z]+(?:_\w+)?'*(?:\(\\?[A-Za-z]+(?:,\\?[A-Za-z]+)*\))?")
 
 
-def _word(text: str) -> str | None:
-    """Return the letters of an answer that is words, or a choice (A); None for any other text."""
-    plain = re.sub(r"\\text\s*\{([^{}]*)\}", r"\1", text)
-    plain = re.sub(r"^\s*\(\s*(\w+)\s*\)\s*$", r"\1", plain)
-    # Outside \text, p-q is a difference.
-    between = r"[\s.,'!?-]" if r"\text" in text else r"\s"
-    if not re.fullmatch(rf"[^\W\d_]+(?:{between}+[^\W\d_]+)*{between}*", plain):
-        return None
-    return re.sub(r"[\W_]+", "", plain).casefold()
-
-
-def _same(gold: str, answer: str, units: bool) -> bool:
-    """Tell whether two single things are equal. Raises _UnparsableError or _TooLargeError."""
-    if gold == answer or _plain(gold) == _plain(answer):
-        return True
-    sides = [_EQUALS.split(gold), _EQUALS.split(answer)]
-    if len(sides[1]) > 1 or len(sides[0]) > 1:
-        return _same_equation(sides[0], sides[1], gold, answer, units)
-    bases = [_BASE.fullmatch(text) for text in (gold, answer)]
-    if bases[0] and (bases[1] or answer.isdigit()):
-        return bases[0][1] == (bases[1][1] if bases[1] else answer) and (
-            not bases[1] or bases[0][2] == bases[1][2]
-        )
-    if (word := _word(gold)) is not None:
-        same = word == re.sub(r"\\text|[\W_]+", "", answer).casefold()
-        # Without \text, letters can be a product of variables too.
-        if r"\text" in gold or "(" in gold or (same and len(word) > 1):
-            return same
-    (gold, unit), (answer, other) = without_unit(gold, units), without_unit(answer, units)
-    if unit.differs(other):
-        return False
-    if gold == answer:
-        return True
-    numbers = numeral(gold), numeral(answer)
-    if numbers[0] and numbers[1]:
-        return numerals_equal(*numbers[0], *numbers[1])
-    if numbers[0] and _word(answer) is not None:
-        return False
-    left, right = pair(gold, answer, units)
-    values = numeric_value(left), numeric_value(right)
-    if values[0] is not None and values[1] is not None:
-        points = ["." in text for text in (gold, answer)]
-        exact = [fraction(side) for side in (left, right)]
-        if exact[0] is not None and exact[1] is not None:
-            return numerals_equal(exact[0], points[0], exact[1], points[1])
-        allowed = float(TOLERANCE) if any(points) else 1e-15
-        return bool(abs(values[0] - values[1]) <= allowed * abs(values[0]))
-    if (values[0] is None) != (values[1] is None) and not getattr(left, "is_Relational", False):
-        return False
-    return not differ(left, right) and verified_equal(left, right)
-
-
-def _same_equation(gold: list[str], answer: list[str], whole: str, other: str, units: bool) -> bool:
-    """Tell whether two things are equal of which one or both are equations, given by their sides."""
-    gold, answer = [side.strip() for side in gold], [side.strip() for side in answer]
-    if len(answer) > 1:
-        numbers = [number[0] for side in answer if (number := numeral(side))]
-        if len(set(numbers)) > 1:
-            return False
-    if len(gold) == 1:
-        last = answer[-1]
-        if _name(last) and numeral(answer[0]):
-            last = answer[0]
-        return _same(gold[0], last, units)
-    if gold == answer[::-1]:
-        return True
-    if not _name(gold[0]):
-        return len(answer) > 1 and (
-            ("".join(gold[0].split()) == "".join(answer[0].split()) and _same(gold[-1], answer[-1], units))
-            or same_relation(*pair(whole, other, False))
-        )
-    if len(answer) > 1:
-        if _name(gold[0]) == _name(answer[0]):
-            return _same(gold[-1], answer[-1], units)
-        return same_relation(*pair(whole, other, False))
-    return _same(gold[-1], answer[-1], units)
-
-
-def _name(text: str) -> str | None:
+def name_of(form: Form) -> str | None:
     """Return the variable, function or derivative on one side of an equation; None for anything else."""
-    plain = re.sub(r"\s+|\\text", "", text)
-    if re.fullmatch(r"\\frac\{d[^{}]*\}\{d[^{}]*\}", plain):
+    plain = re.sub(r"\s+|\\text", "", form.text)
+    if _DERIVATIVE.fullmatch(plain):
         return plain
-    plain = re.sub(r"\\(?!frac)|[{}]", "", plain)
-    return plain if re.fullmatch(r"[A-Za-z]+(?:_\w+)?'*(?:\([A-Za-z](?:,[A-Za-z])*\))?", plain) else None
-
-
-_UNORDERED = ("list", "{}")
-_INTERVALS = ("()", "(]", "[)", "[]")
-_RELATION = re.compile(r"\\(?:le|ge|lt|gt)(?![A-Za-z])|[<>]=?")
-
-
-def _interval(text: str) -> Form | None:
-    """Return the interval of a variable between bounds, such as -2 \\le x < 7 or x > 2, or None."""
-    signs = [sign[0] for sign in _RELATION.finditer(text)]
-    sides = [side.strip() for side in _RELATION.split(text)]
-    if not signs or len(signs) > 2 or len({sign in (">", ">=", r"\ge", r"\gt") for sign in signs}) > 1:
+    plain = re.sub(r"[{}]", "", plain)
+    if plain in _CONSTANTS or not _NAME.fullmatch(plain):
         return None
-    if signs[0] in (">", ">=", r"\ge", r"\gt"):
-        signs, sides = signs[::-1], sides[::-1]
-    closed = [sign in ("<=", ">=", r"\le", r"\ge") for sign in signs]
-    if len(sides) == 2:
-        if re.fullmatch("[A-Za-z]", sides[0]):
-            sides, closed = [r"-\infty", *sides], [False, *closed]
-        else:
-            sides, closed = [*sides, r"\infty"], [*closed, False]
-    if not re.fullmatch("[A-Za-z]", sides[1]):
-        return None
-    kind = ("[" if closed[0] else "(") + ("]" if closed[1] else ")")
-    return Form(kind, (Form("one", text=sides[0]), Form("one", text=sides[2])))
+    return plain if form.kind in ("expression", "choice", "text") else None
 
 
-def equal_forms(gold: Form, answer: Form, units: bool) -> bool:
-    """Tell whether two answers that were taken apart are equal. Raises _UnparsableError or _TooLargeError."""
-    if gold.kind == answer.kind == "one":
-        return _same(gold.text, answer.text, units)
-    if (gold.kind in _UNORDERED and answer.kind in _UNORDERED) or gold.kind == answer.kind == "union":
-        return _match(gold.entries, answer.entries, units)
-    if gold.kind == answer.kind or (gold.kind == "()" and answer.kind == "list"):
-        return len(gold.entries) == len(answer.entries) and all(
-            equal_forms(one, other, units) for one, other in zip(gold.entries, answer.entries, strict=True)
-        )
-    if gold.kind in _INTERVALS and answer.kind == "one" and (interval := _interval(answer.text)):
-        return equal_forms(gold, interval, units)
-    if answer.kind in _INTERVALS and gold.kind == "one" and (interval := _interval(gold.text)):
-        return equal_forms(interval, answer, units)
-    # Several entries may be the same one.
-    if gold.kind in _UNORDERED or (answer.kind == "{}" and len(answer.entries) == 1):
-        left = gold.entries if gold.kind in _UNORDERED else (gold,)
-        return _match(left, answer.entries if answer.kind in _UNORDERED else (answer,), units)
-    return False
+class Equality(Things):
+    """Compares forms of all kinds."""
 
+    # By kind
 
-def _match(gold: tuple[Form, ...], answer: tuple[Form, ...], units: bool) -> bool:
-    """Tell whether each entry of one side has its own on the other."""
-    left, right = list(dict.fromkeys(gold)), list(dict.fromkeys(answer))
-    if len(left) != len(right):
-        return False
-    for one in left:
-        at = next((at for at, other in enumerate(right) if equal_forms(one, other, units)), None)
-        if at is None:
+    def equal(self, gold: Form, answer: Form) -> bool:
+        """Tell whether two forms are equal. Raises UnparsableError or TooLargeError."""
+        if gold == answer:
+            return True
+        kinds = {gold.kind, answer.kind}
+        if "choice" in kinds:
+            return self.choices(gold, answer)
+        named = self.named(gold), self.named(answer)
+        if (named[0] or named[1]) and (decided := self.by_names(gold, answer, *named)) is not None:
+            return decided
+        if "equation" in kinds:
+            return self.equations(gold, answer)
+        if kinds & {"inequality", "union"}:
+            return self.regions(gold, answer)
+        if gold.kind in _UNORDERED and answer.kind in _UNORDERED:
+            return self.match(gold.entries, answer.entries) or bool(
+                (answer.linked or gold.linked)
+                and self.match(gold.linked or gold.entries, answer.linked or answer.entries)
+            )
+        if gold.kind == answer.kind == "tuple" or (gold.kind, answer.kind) == ("tuple", "list"):
+            return self.tuples(gold, answer)
+        if kinds == {"matrix"}:
+            return gold.marks == answer.marks and self.all_equal(gold.entries, answer.entries)
+        # Several entries may be the same one.
+        if gold.kind in _UNORDERED or (answer.kind == "set" and len(answer.entries) == 1):
+            left = gold.entries if gold.kind in _UNORDERED else (gold,)
+            return self.match(left, answer.entries if answer.kind in _UNORDERED else (answer,))
+        if kinds & {"list", "set", "tuple", "matrix"}:
             return False
-        del right[at]
-    return True
+        return self.things(gold, answer)
+
+    def all_equal(self, gold: tuple[Form, ...], answer: tuple[Form, ...]) -> bool:
+        return len(gold) == len(answer) and all(map(self.equal, gold, answer))
+
+    def match(self, gold: tuple[Form, ...], answer: tuple[Form, ...]) -> bool:
+        """Tell whether each entry of one side has its own on the other."""
+        left, right = list(dict.fromkeys(gold)), list(dict.fromkeys(answer))
+        if len(left) != len(right):
+            return False
+        for one in left:
+            at = next((at for at, other in enumerate(right) if self.equal(one, other)), None)
+            if at is None:
+                return False
+            del right[at]
+        return True
+
+    def choices(self, gold: Form, answer: Form) -> bool:
+        """Compare a letter that was chosen, perhaps with what it says."""
+        if gold.kind == answer.kind:
+            said = gold.entries and answer.entries
+            return gold.marks == answer.marks and (not said or self.equal(gold.entries[0], answer.entries[0]))
+        choice, other = (gold, answer) if gold.kind == "choice" else (answer, gold)
+        if choice.entries:
+            return self.equal(choice.entries[0], other)
+        if other.kind in ("list", "set", "equation") and len(other.entries) != 1:
+            if other.kind == "equation":
+                return self.equations(
+                    *((self.letter(one) if one is choice else one) for one in (gold, answer))
+                )
+            return other.kind == "list" and gold is other and self.match(gold.entries, (answer,))
+        return self.equal(*((self.letter(one) if one is choice else one) for one in (gold, answer)))
+
+    def letter(self, choice: Form) -> Form:
+        """Return the variable that a letter alone can be."""
+        return Form("expression", choice.marks[0], name=choice.marks[0].casefold())
+
+    def tuples(self, gold: Form, answer: Form) -> bool:
+        if answer.kind == "tuple" and gold.marks != answer.marks:
+            return False
+        if gold.marks[:1] == (":",) and answer.kind == "tuple" and len(gold.entries) == len(answer.entries):
+            return self.proportional(gold, answer)
+        return self.all_equal(gold.entries, answer.entries)
+
+    def proportional(self, gold: Form, answer: Form) -> bool:
+        """Compare ratios of three parts or more."""
+        first = [self.tree(form.entries[0]) for form in (gold, answer)]
+        return all(
+            math_values.same_value(
+                ("multiply", self.tree(one), first[1]), ("multiply", self.tree(other), first[0])
+            )
+            for one, other in zip(gold.entries[1:], answer.entries[1:], strict=True)
+        )
+
+    # Names
+
+    def named(self, form: Form) -> dict[str, Form] | None:
+        """Return values by their names: of "x=1, y=2" and of "(x,y)=(1,2)"; None for anything else."""
+        if form.kind == "equation" and len(form.entries) == 2:
+            left, right = form.entries
+            pair = left.kind in ("tuple", "list") and right.kind in ("tuple", "list")
+            if pair and left.marks[:1] != (":",):
+                names = [name_of(entry) for entry in left.entries]
+                if len(names) == len(right.entries) == len(set(names)) and all(names):
+                    return dict(zip(map(str, names), right.entries, strict=True))
+            return None
+        if form.kind not in _UNORDERED or len(form.entries) < 2:
+            return None
+        found: dict[str, Form] = {}
+        for entry in form.entries:
+            if entry.kind != "equation" or not (name := name_of(entry.entries[0])) or name in found:
+                return None
+            found[name] = self.value_of(entry)
+        return found
+
+    def by_names(
+        self, gold: Form, answer: Form, golds: dict[str, Form] | None, answers: dict[str, Form] | None
+    ) -> bool | None:
+        """Compare values that have names; None where names do not decide."""
+        if golds is not None and answers is not None:
+            return golds.keys() == answers.keys() and all(
+                self.equal(value, answers[name]) for name, value in golds.items()
+            )
+        names, other = (golds, answer) if golds is not None else (answers, gold)
+        assert names is not None
+        if other.kind not in ("tuple", "list"):
+            # A list of equations, or the names of a set.
+            value = gold if golds is None else answer
+            form = answer if golds is None else gold
+            if form.kind == "equation":
+                right = form.entries[1]
+                return self.equal(value, right) if golds is None else self.equal(right, value)
+            return None
+        if other.kind == "list" and golds is None:
+            return None
+        if other.kind == "tuple" and other.marks != ("(", ")"):
+            return False
+        order = list(names)
+        if golds is None and all(len(name) == 1 for name in order):
+            order.sort()
+        values = tuple(names[name] for name in order)
+        return (
+            self.all_equal(values, other.entries)
+            if golds is not None
+            else self.all_equal(other.entries, values)
+        )
+
+    # Equations
+
+    def value_of(self, equation: Form) -> Form:
+        """Return the value that an equation gives its left side, exact where there is such a one."""
+        return self.values_of(equation)[0]
+
+    def values_of(self, equation: Form) -> list[Form]:
+        """Return the value of an equation, exact first, and what it is rounded to."""
+        exact, rounded = [equation.entries[0]], list[Form]()
+        for sign, side in zip(equation.marks, equation.entries[1:], strict=True):
+            (rounded if sign == "~" or rounded else exact).append(side)
+        values = [side for side in exact if name_of(side) is None]
+        if name_of(exact[0]) is not None:
+            values = exact[1:] if len(exact) > 1 else []
+            # Of "A=B" the right side, though it is a name too.
+            values = [side for side in values if name_of(side) is None] or values
+        return [*values[::-1][:1], *rounded] or [exact[-1]]
+
+    def consistent(self, equation: Form) -> bool:
+        """Tell whether those sides of an equation that are numbers agree."""
+        last: Form | None = None
+        rounded = False
+        for sign, side in zip(("=", *equation.marks), equation.entries, strict=True):
+            if side.kind not in ("number", "quantity", "expression") or side.base is not None:
+                continue
+            try:
+                if letters(self.tree(side)):
+                    continue
+                if last is not None:
+                    rounded = rounded or sign == "~"
+                    if not (self.rounds(last, side) if rounded else self.equal(last, side)):
+                        return False
+                else:
+                    last = side
+            except UnparsableError:
+                continue
+        return True
+
+    def rounds(self, exact: Form, rounded: Form) -> bool:
+        """Tell whether a decimal is another number, up to one in its last place."""
+        value = math_values.value(self.tree(exact))
+        number = rounded.number
+        if value is None or value.imag:
+            return self.equal(exact, rounded)
+        if number is None:
+            other = math_values.value(self.tree(rounded))
+            return other is not None and bool(abs(value - other) <= abs(value) / 20)
+        found = re.search(r"\.([0-9]+)", rounded.text)
+        places = len(found[1]) if found else 0
+        scale = re.search(r"10\^\{?(-?[0-9]+)", rounded.text)
+        step = Fraction(10) ** (int(scale[1]) if scale else 0) / 10**places
+        if not found and not scale and number.value % 10 == 0 and number.value:
+            step = Fraction(10) ** (len(str(abs(number.value))) - len(str(abs(number.value)).rstrip("0")))
+        exactly, shown = abs(value), abs(math_values.number(number.value))
+        rounding, cut = abs(exactly - shown), exactly - shown
+        # As rounding has it, or as it is where further digits are cut off.
+        return bool(2 * rounding <= math_values.number(step) or 0 <= cut < math_values.number(step))
+
+    def equations(self, gold: Form, answer: Form) -> bool:
+        """Compare two things of which one or both are equations."""
+        if answer.kind == "equation" and not self.consistent(answer):
+            return False
+        if gold.kind != "equation":
+            return self.any_equal([gold], self.values_of(answer), bool(gold.number and gold.number.point))
+        if answer.kind != "equation":
+            return self.states(gold) and self.any_equal(self.values_of(gold), [answer], True)
+        sides = [[squeezed(side.text) for side in form.entries] for form in (gold, answer)]
+        if all(sides[0]) and sides[0] in (sides[1], sides[1][::-1]):
+            return True
+        lefts = [self.left_of(form) for form in (gold, answer)]
+        names = [name_of(left) for left in lefts]
+        if (names[0] is not None and names[0] == names[1]) or squeezed(lefts[0].text or "0") == squeezed(
+            lefts[1].text or "1"
+        ):
+            return self.any_equal(self.values_of(gold), self.values_of(answer), True)
+        values = self.value_of(gold), self.value_of(answer)
+        if all(names) and any(value.kind not in ("number", "quantity", "expression") for value in values):
+            return False
+        trees = [self.difference(form) for form in (gold, answer)]
+        if functions(trees[0]) != functions(trees[1]):
+            return False
+        if not letters(trees[0]) and not letters(trees[1]):
+            return self.any_equal(self.values_of(gold), self.values_of(answer), True)
+        return math_relations.same_equation(*trees)
+
+    def any_equal(self, golds: list[Form], answers: list[Form], rounded: bool) -> bool:
+        """Tell whether the exact values agree, or, where it may be, one and what the other is rounded to."""
+        if self.equal(golds[0], answers[0]):
+            return True
+        if not rounded:
+            return False
+        return any(
+            self.equal(one, other)
+            for one in golds
+            for other in answers[-1:]
+            if one is not golds[0] or other is not answers[0]
+        )
+
+    def left_of(self, equation: Form) -> Form:
+        """Return what an equation is about: its left side, or the name on its right one."""
+        first, last = equation.entries[0], equation.entries[-1]
+        return last if name_of(first) is None and name_of(last) is not None else first
+
+    def states(self, equation: Form) -> bool:
+        """Tell whether an equation says what something is, so that its value alone says the same.
+
+        Its left side is a name, or names something that is no unknown: a length, an angle, a ratio, a
+        probability, a set; and then its right side is a number, a set or the like.
+        """
+        if name_of(self.left_of(equation)) is not None or "~" in equation.marks:
+            return True
+        value = self.value_of(equation)
+        left = equation.entries[0]
+        if value.kind in ("set", "tuple", "matrix", "text"):
+            return True
+        try:
+            if letters(self.tree(value)):
+                return False
+            found = letters(self.tree(left))
+        except UnparsableError:
+            return value.kind in ("number", "quantity") or not PROSE.search(value.text)
+        # |z| is the size of a complex number; |x| = 5 is solved.
+        return not found & {"x", "y", "z"} or self.tree(left) == ("call", "abs", ("letter", "z"))
+
+    def difference(self, equation: Form) -> Tree:
+        left, right = (self.tree(equation.entries[at]) for at in (0, -1))
+        return math_relations.difference(left, right)
+
+    # Inequalities and sets of numbers
+
+    def regions(self, gold: Form, answer: Form) -> bool:
+        """Compare two things of which one or both are inequalities or unions."""
+        regions = [math_regions.region(form, self.tree) for form in (gold, answer)]
+        if regions[0] is not None and regions[1] is not None:
+            names = [region.name for region in regions if region is not None]
+            if all(names) and names[0] != names[1]:
+                return False
+            return self.intervals(regions[0].intervals, regions[1].intervals)
+        if gold.kind == answer.kind == "inequality":
+            return self.inequalities(gold, answer)
+        if gold.kind == answer.kind == "union" and gold.marks == answer.marks:
+            return self.match(gold.entries, answer.entries)
+        return False
+
+    def intervals(self, gold: tuple[Form, ...], answer: tuple[Form, ...]) -> bool:
+        if len(gold) != len(answer):
+            return False
+        rest = list(answer)
+        for one in gold:
+            at = next(
+                (
+                    at
+                    for at, other in enumerate(rest)
+                    if one.marks == other.marks and self.all_equal(one.entries, other.entries)
+                ),
+                None,
+            )
+            if at is None:
+                return False
+            del rest[at]
+        return True
+
+    def inequalities(self, gold: Form, answer: Form) -> bool:
+        if gold.marks == answer.marks and self.all_equal(gold.entries, answer.entries):
+            return True
+        if len(gold.marks) != 1 or gold.marks != answer.marks:
+            return False
+        trees = [self.difference(form) for form in (gold, answer)]
+        if gold.marks == ("!=",):
+            return math_relations.same_equation(*trees)
+        return math_relations.same_inequality(*trees)

@@ -1,16 +1,14 @@
-"""Numerals, units and scales of answers."""
+"""Numerals: whole numbers, fractions, mixed numbers, decimals, repeating ones too, and other bases."""
 
 import re
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import lru_cache
 
 MAX_DIGITS = 100_000
 """Digits of a number that is evaluated."""
 TOLERANCE = Fraction(1, 10**6)
-"""Part of the gold value by which a decimal may differ from a number that is no finite decimal."""
-
-
-# Equality ---------------------------------------------------------------------------------------------
+"""Part of the larger value by which a decimal may differ from a number that is no finite decimal."""
 
 _NUMERAL = re.compile(
     r"\(?\s*(?P<sign>[-+]?)\s*(?:"
@@ -20,59 +18,121 @@ _NUMERAL = re.compile(
     r"(?:\s*(?:\\times|\\cdot|\*)\s*10\s*\^\s*(?:\{\s*(?P<e>[-+]?[0-9]+)\s*\}|(?P<e1>[0-9])(?![0-9])))?"
     r")\s*\)?"
 )
-_REPEATING = re.compile(r"([-+]?)([0-9]+\.[0-9]*)\\overline\s*\{([0-9]+)\}(?:\\ldots)?")
-_UNIT = re.compile(
-    r"(?P<value>.*[0-9A-Za-z)}\]!])\s*(?:\\text\s*\{(?P<text>[^{}]*)\}\s*(?:\^\s*\{?\s*[0-9]\s*\}?)?"
-    r"|\^\s*\{?\s*\\circ\s*\}?\s*[CF]?|\\?%|\\text\s*\{\s*\\%\s*\}|\\\$)",
-    re.DOTALL,
+_REPEATING = re.compile(
+    r"(?P<sign>[-+]?)\s*(?P<start>[0-9]*\.[0-9]*)(?:"
+    r"\\(?:overline|bar)\s*(?:\{\s*(?P<again>[0-9]+)\s*\}|(?P<one>[0-9]))"
+    r"|\\dot\s*(?:\{\s*(?P<first>[0-9])\s*\}|(?P<first1>[0-9]))"
+    r"(?:(?P<between>[0-9]*)\\dot\s*(?:\{\s*(?P<last>[0-9])\s*\}|(?P<last1>[0-9])))?"
+    r"|\(\s*(?P<brackets>[0-9]+)\s*\))(?:\s*\\ldots)?"
 )
-_WORDS = re.compile(
-    r"(?P<value>[-+]?\s*(?:[0-9.]|\\frac|\\sqrt|\()(?:.*[0-9)}])?)\s*"
-    r"(?P<text>(?:[A-Za-z]{2,}|[msghL](?![A-Za-z]))(?:[ /]+[A-Za-z]+){0,3})(?:\^\{?[0-9]\}?)?",
-    re.DOTALL,
+_GOES_ON = re.compile(r"([-+]?)\s*([0-9]*\.([0-9]+))\s*\\ldots\s*")
+_WORDS = ("two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
+_BASE_NAMES = {word: at + 2 for at, word in enumerate(_WORDS)} | {"sixteen": 16, "hex": 16, "binary": 2}
+_BASED = re.compile(
+    r"\(?\s*(?:\\text\s*\{\s*)?(?P<digits>[0-9A-Fa-f]+)\s*\}?\s*\)?\s*"
+    r"(?:_\s*\{?\s*(?:\\text\s*\{\s*)?\(?\s*(?:base\s*)?\}?\s*(?P<base>-?[0-9]+|[a-z]+)\s*\)?\s*\}*"
+    r"|(?:\\text\s*\{)?\s*\(?(?:in\s+)?base[\s-]*(?:\})?\s*(?P<base2>-?[0-9]+|[a-z]+)\s*\)?\s*\}?)\s*\)?"
 )
-_CURRENCY = re.compile(r"\s*([-+]?)\s*(\\\$|[$€£¥₹])\s*(?=[0-9.\\])")
-_TRIGONOMETRIC = re.compile(r"\\?(?:sin|cos|tan|cot|sec|csc)(?![a-z])")
-_DEGREES = re.compile(r"([0-9.]+)\s*\^\s*\{?\s*\\circ\s*\}?")
-_SCALE = {"thousand": 3, "million": 6, "billion": 9, "trillion": 12}
-_POWERS = {"square": "2", "sq": "2", "sq.": "2", "cubic": "3", "cu": "3", "cu.": "3"}
-_UNITS = {
-    name: names.split()[0]
-    for names in (
-        "mm millimeter millimetre", "cm centimeter centimetre", "m meter metre", "km kilometer kilometre",
-        "in inch inche", "ft foot feet", "yd yard", "mi mile", "mg milligram", "g gram", "kg kilogram",
-        "lb pound", "oz ounce", "ms millisecond", "sec second s", "min minute", "hr hour h", "day",
-        "week", "month", "year", "ml milliliter millilitre", "l liter litre", "$ dollar", "cent",
-        "% percent", "degree", "radian rad",
-    )
-    for name in names.split()
-}  # fmt: skip
-"""Units by the names that mean the same."""
 
 
-def numeral(text: str) -> tuple[Fraction, bool] | None:
-    """Return a numeral's value, and whether it has a decimal point; None for any other text."""
-    if repeating := _REPEATING.fullmatch(text):
-        sign, start, again = repeating.groups()
-        digits = start.replace(".", "")
-        part = Fraction(int(digits + again) - int(digits), 10 ** (len(start) - start.index(".") - 1))
-        return (-1 if sign == "-" else 1) * part / (10 ** len(again) - 1), False
+@dataclass(frozen=True)
+class Numeral:
+    """A number as it is written."""
+
+    value: Fraction
+    point: bool = False
+    """It is a decimal, which may be rounded."""
+    goes_on: bool = False
+    """Further digits are only hinted at, by dots."""
+
+
+@dataclass(frozen=True)
+class Based:
+    """A numeral in another base."""
+
+    digits: str
+    base: int
+
+    def same(self, text: str) -> bool:
+        """Tell whether digits without a base are these."""
+        return text.strip().upper().lstrip("0") == self.digits
+
+
+@lru_cache(maxsize=8_192)
+def numeral(text: str) -> Numeral | None:
+    """Return a numeral's value; None for any other text."""
+    if "\\" in text or "(" in text:
+        if (repeating := _repeating(text)) is not None:
+            return Numeral(repeating)
+        if (open_ended := _GOES_ON.fullmatch(text)) is not None:
+            return _going_on(open_ended)
     found = _NUMERAL.fullmatch(text)
-    if not found:
+    if not found or (text.count("(") != text.count(")")):
         return None
     sign = -1 if found["sign"] == "-" else 1
-    if found["decimal"]:
+    if decimal := found["decimal"]:
         power = int(found["e"] or found["e1"] or 0)
         if abs(power) > MAX_DIGITS:
             return None
-        return sign * Fraction(found["decimal"].removesuffix(".")) * Fraction(10) ** power, "." in found[
-            "decimal"
-        ]
+        return Numeral(sign * Fraction(decimal.removesuffix(".")) * Fraction(10) ** power, "." in decimal)
     top, below = found["t"] or found["t1"] or found["t2"], found["n"] or found["n1"] or found["n2"]
     if not int(below):
         return None
     whole = int(found["whole"] or found["whole2"] or 0)
-    return sign * (whole + Fraction(int(top), int(below))), False
+    return Numeral(sign * (whole + Fraction(int(top), int(below))))
+
+
+def _repeating(text: str) -> Fraction | None:
+    found = _REPEATING.fullmatch(text)
+    if found is None:
+        return None
+    again = found["again"] or found["one"] or found["brackets"]
+    if again is None:
+        again = (found["first"] or found["first1"]) + (found["between"] or "")
+        last = found["last"] or found["last1"]
+        if last is None and found["between"]:
+            return None
+        again += last or ""
+    return _with_period(found["sign"], found["start"], again)
+
+
+def _with_period(sign: str, start: str, again: str) -> Fraction:
+    digits = start.replace(".", "") or "0"
+    places = len(start) - start.index(".") - 1
+    part = Fraction(int(digits + again) - int(digits), 10**places)
+    value = Fraction(part, 10 ** len(again) - 1)
+    return -value if sign == "-" else value
+
+
+def _going_on(found: re.Match[str]) -> Numeral:
+    """Read a decimal that goes on: by its period, where its digits show one twice or one digit thrice."""
+    sign, written, decimals = found.groups()
+    for length in range(1, len(decimals) // 2 + 1):
+        period = decimals[-length:]
+        times = 3 if length == 1 else 2
+        if decimals.endswith(period * times):
+            start = written
+            while start.endswith(period) and len(start) - start.index(".") - 1 >= length:
+                start = start[: len(start) - length]
+            return Numeral(_with_period(sign, start, period))
+    value = Fraction(written if written[0] != "." else f"0{written}")
+    return Numeral(-value if sign == "-" else value, True, True)
+
+
+@lru_cache(maxsize=2_048)
+def based(text: str) -> Based | None:
+    """Return a numeral with its base; None for any other text."""
+    found = _BASED.fullmatch(text)
+    if found is None:
+        return None
+    name = found["base"] or found["base2"]
+    base = int(name) if re.fullmatch("-?[0-9]{1,3}", name) else _BASE_NAMES.get(name, 0)
+    digits = found["digits"]
+    if abs(base) < 2 or any(int(digit, 16) >= abs(base) for digit in re.sub("[0-9]", "", digits)):
+        return None
+    if not re.search("[0-9]", digits) and not (base == 16 and digits.isupper() and len(digits) > 1):
+        return None
+    return Based(digits.upper().lstrip("0"), base)
 
 
 def _finite(value: Fraction) -> bool:
@@ -84,51 +144,20 @@ def _finite(value: Fraction) -> bool:
     return below == 1
 
 
-@dataclass(frozen=True)
-class _Unit:
-    """A unit as far as it is known."""
-
-    name: str | None = None
-    power: str | None = None
-    """2 of an area, 3 of a volume, if it is said."""
-
-    def differs(self, other: "_Unit") -> bool:
-        return any(
-            one is not None and two is not None and one != two
-            for one, two in ((self.name, other.name), (self.power, other.power))
-        )
-
-
-def without_unit(text: str, words: bool) -> tuple[str, _Unit]:
-    """Return a text without the unit at its end or the currency before it, and that unit.
-
-    ``words``: plain words behind a number are a unit too.
-    """
-    if "circ" in text and _TRIGONOMETRIC.search(text):
-        return _DEGREES.sub(r"(\1 \\pi / 180)", text), _Unit()
-    unit, power = None, None
-    if currency := _CURRENCY.match(text):
-        text, unit = currency[1] + text[currency.end() :], currency[2][-1]
-    for pattern in (_UNIT, _UNIT, _WORDS) if words else (_UNIT, _UNIT):
-        if not (found := pattern.fullmatch(text)):
-            continue
-        names, tail = (found["text"] or "").lower().split(), text[found.end("value") :]
-        text = found["value"].strip()
-        if names and names[0] in _SCALE:
-            return rf"{text} \times 10^{{{_SCALE[names[0]]}}}", _Unit(unit)
-        if names and names[0] in _POWERS:
-            power = _POWERS[names.pop(0)]
-        elif raised := re.search(r"\^\s*\{?\s*([0-9])", tail):
-            power = raised[1]
-        name = "%" if "%" in tail else "degree" if "circ" in tail else (names or [""])[0]
-        unit = unit or _UNITS.get(name, _UNITS.get(name.rstrip("s.")))
-    return text, _Unit(unit, power)
-
-
-def numerals_equal(gold: Fraction, point: bool, answer: Fraction, other: bool) -> bool:
+def numerals_equal(gold: Numeral, answer: Numeral) -> bool:
     """Tell whether two numerals are equal; a decimal may be a fraction that is no finite one, rounded."""
-    if gold == answer:
+    if gold.goes_on or answer.goes_on:
+        if gold.goes_on and answer.goes_on:
+            return gold.value == answer.value
+        finite = _finite(answer.value if gold.goes_on else gold.value)
+        return not finite and near(gold.value, answer.value)
+    if gold.value == answer.value:
         return True
-    if not (point and not _finite(answer)) and not (other and not _finite(gold)):
+    if not (gold.point and not _finite(answer.value)) and not (answer.point and not _finite(gold.value)):
         return False
-    return abs(gold - answer) <= TOLERANCE * abs(gold)
+    return near(gold.value, answer.value)
+
+
+def near(gold: Fraction, answer: Fraction) -> bool:
+    """Tell whether two numbers differ by at most ``TOLERANCE`` of the larger one."""
+    return abs(gold - answer) <= TOLERANCE * max(abs(gold), abs(answer))
