@@ -37,8 +37,9 @@ _BUILDER = re.compile(
     r"\s*\(?\\?[A-Za-z]+(?:_\w)?(?:\s*,\s*\\?[A-Za-z]+)*\)?(?:\s*\\in(?![a-z]).*)?\s*", re.DOTALL
 )
 _REALS = re.compile(
-    r"\\mathbb\{R\}|\\Re|\\text\s*\{\s*R\s*\}|(?:\\text\s*\{\s*)?[Aa](?:ll|ny) real(?: numbers?|s)?(?: [a-z])?\s*\}?"
-)  # fmt: skip
+    r"\\mathbb\{R\}|\\Re|\\text\s*\{\s*R\s*\}"
+    r"|(?:\\text\s*\{\s*)?[Aa](?:ll|ny) real(?: numbers?|s)?(?: [a-z])?\s*\}?"
+)
 _CHOICE = re.compile(
     r"(?:\\text\s*\{\s*)?(?:(?:[Oo]ption|[Cc]hoice|[Aa]nswer)\s*(?:is)?\s*:?)?\s*(?:\\text\s*\{\s*)?"
     r"(?:\(\s*(?P<a>[A-J])\s*\)|(?P<b>[A-J])\s*\)|(?P<c>[A-J])\s*[:.](?!\s*[A-Z]?\s*[:=])|(?P<d>[A-J])(?=\s*\}?\s*$))"
