@@ -39,7 +39,7 @@ _BUILDER = re.compile(
 _REALS = re.compile(
     r"\\mathbb\{R\}|\\Re|\\text\s*\{\s*R\s*\}"
     r"|(?:\\text\s*\{\s*)?[Aa](?:ll|ny) real(?: numbers?|s)?(?: [a-z])?\s*\}?"
-)  # fmt: skip
+)
 _CHOICE = re.compile(
     r"(?:\\text\s*\{\s*)?(?:(?:[Oo]ption|[Cc]hoice|[Aa]nswer)\s*(?:is)?\s*:?)?\s*(?:\\text\s*\{\s*)?"
     r"(?:\(\s*(?P<a>[A-J])\s*\)|(?P<b>[A-J])\s*\)|(?P<c>[A-J])\s*[:.](?!\s*[A-Z]?\s*[:=])|(?P<d>[A-J])(?=\s*\}?\s*$))"

@@ -23,6 +23,8 @@ WHOLE = {"k": 2, "m": 4, "n": 9, "N": 16}
 UNKNOWNS = frozenset("xyz")
 """Letters that may be negative."""
 _ROUNDS = 5
+_STEPS = 40
+"""Whole numbers, from 1, at which floors, remainders and the like are compared."""
 _DIGITS = 50
 _DIGITS_WITH_LETTERS = 5_000
 _GUARD = 10
@@ -77,16 +79,20 @@ def points(
     free: bool,
     small: bool = False,
     whole: frozenset[str] = frozenset(),
+    stepped: bool = False,
 ) -> dict[str, Any]:
     """Return a value for each letter: the same ones for the same letters and ``number``.
 
     free: some are negative; whole: more letters that stand for whole numbers; small: none is large, for the
-    sake of towers of powers.
+    sake of towers of powers; stepped: whole numbers come one after another.
     """
     context = MP
     context.dps = 30
     found: dict[str, Any] = {}
     for rank, name in enumerate(sorted(names)):
+        if stepped and (name in whole or name in WHOLE):
+            found[name] = context.mpf(1 + (number + rank * (1 + number // 7)) % _STEPS)
+            continue
         drawn = zlib.crc32(f"{name} {number}".encode())
         if name in whole or name in WHOLE:
             found[name] = context.mpf(2 + drawn % 3 if small else WHOLE.get(name, 5) + drawn % 7)
@@ -194,16 +200,19 @@ def same_value(left: Tree, right: Tree) -> bool:
     bounds = [part for tree in trees for part in parts(tree) if part[0] in ("sum", "prod")]
     whole = frozenset[str]().union(*(letters(part[2]) | letters(part[3]) for part in bounds))
     imaginary = any(part == ("constant", "i") for tree in trees for part in parts(tree))
+    jumps = ("floor", "ceil", "mod", "gcd", "lcm")
+    stepped = any(part[0] == "call" and part[1] in jumps for tree in trees for part in parts(tree))
+    rounds = _STEPS if stepped else _ROUNDS
     # With real numbers only, and where that says nothing, with complex ones.
     for real in (False,) if imaginary else (True, False):
         tried, large = 0, None
-        for number in range(2 * _ROUNDS):
+        for number in range(_STEPS if stepped else 2 * _ROUNDS):
             negative = real and number % 2 == 1
             movable = names if free else names & UNKNOWNS
             agree = None
             for small in (False, True):
-                point = points(names - movable, number, False, small, whole)
-                point |= points(movable, number, negative, small, whole)
+                point = points(names - movable, number, False, small, whole, stepped)
+                point |= points(movable, number, negative, small, whole, stepped)
                 try:
                     agree = _agree(trees, point, real)
                     break
@@ -212,7 +221,7 @@ def same_value(left: Tree, right: Tree) -> bool:
             if agree is False:
                 return False
             tried += agree is True
-            if tried == _ROUNDS:
+            if tried == rounds:
                 return True
         if tried >= 2:
             return True

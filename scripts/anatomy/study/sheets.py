@@ -38,7 +38,7 @@ def sheet(path: str | Path, kind: type[Row]) -> list[Row]:
 def _lines(path: Path, names: list[str]) -> list[dict[str, str]]:
     """Return the lines of a sheet as text by column, after the check of its columns."""
     try:
-        with path.open(newline="", encoding="utf-8") as file:
+        with path.open(newline="", encoding="utf-8-sig") as file:
             reader = csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE)
             columns, lines = list(reader.fieldnames or []), list(reader)
     except OSError as error:
