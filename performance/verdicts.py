@@ -25,7 +25,6 @@ import rewritings  # noqa: E402
 from tqdm import tqdm  # noqa: E402
 
 from anatomy.grading import worker_pool  # noqa: E402
-from anatomy.grading.math_verdict import compare  # noqa: E402
 from anatomy.problems import math_sets  # noqa: E402
 
 PINNED = Path(__file__).with_suffix(".json")
@@ -43,9 +42,7 @@ def golds(folder: Path) -> Iterator[str]:
         names = {
             name: "" if row[name] == "-" else row[name] for name in math_sets.Fields.__dataclass_fields__
         }
-        for problem in math_sets.rows(
-            math_sets.local(path), row["benchmark"], math_sets.Fields(**names)
-        ):
+        for problem in math_sets.rows(math_sets.local(path), row["benchmark"], math_sets.Fields(**names)):
             yield ", ".join(problem["answers"])
 
 

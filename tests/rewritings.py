@@ -37,8 +37,12 @@ REWRITINGS: dict[str, Callable[[str], str]] = {
     "large fractions": lambda gold: _if(r"\frac" in gold, gold.replace(r"\frac", r"\dfrac")),
     "small fractions": lambda gold: _if(r"\frac" in gold, gold.replace(r"\frac", r"\tfrac")),
     "growing brackets": _spread,
-    "commas apart": lambda gold: _if("," in gold and r"\!" not in gold and not re.search("[0-9],[0-9]{3}", gold), gold.replace(",", " , ")),
-    "signs apart": lambda gold: _if(bool(re.search(r"(?<=[0-9a-z)}])[+=]", gold)), re.sub(r"(?<=[0-9a-z)}])([+=])", r" \1 ", gold)),
+    "commas apart": lambda gold: _if(
+        "," in gold and r"\!" not in gold and not re.search("[0-9],[0-9]{3}", gold), gold.replace(",", " , ")
+    ),
+    "signs apart": lambda gold: _if(
+        bool(re.search(r"(?<=[0-9a-z)}])[+=]", gold)), re.sub(r"(?<=[0-9a-z)}])([+=])", r" \1 ", gold)
+    ),
     "display": lambda gold: rf"\displaystyle {gold}",
     "colour": lambda gold: rf"\color{{blue}}{{{gold}}}",
     "spaces": lambda gold: rf"\,{gold}\;",
@@ -119,7 +123,10 @@ MUTATIONS: dict[str, Callable[[str], str]] = {
     "dropped": _dropped,
     "letter": _replaced(r"(?<![\\A-Za-z{])[a-z](?![A-Za-z])", lambda found: "w" if found[0] != "w" else "v"),
     "unit": _replaced(r"\\text\s*\{\s*(?:cm|m|km|inches|feet|hours)\b", r"\\text{ kg"),
-    "function": _replaced(r"\\(sin|cos|tan|ln|log|sqrt)(?![A-Za-z])", lambda found: r"\cos" if found[1] == "sin" else r"\sin"),
+    "function": _replaced(
+        r"\\(sin|cos|tan|ln|log|sqrt)(?![A-Za-z])",
+        lambda found: r"\cos" if found[1] == "sin" else r"\sin",
+    ),
     "plus for minus": _replaced(r"(?<=[0-9A-Za-z)}])\s*-\s*(?=[0-9A-Za-z(\\])", "+"),
     "minus for plus": _replaced(r"(?<=[0-9A-Za-z)}])\s*\+\s*(?=[0-9A-Za-z(\\])", "-"),
     "an exponent more": _replaced(r"\^\{?([0-9])\}?", lambda found: f"^{{{int(found[1]) + 1}}}"),

@@ -1,8 +1,8 @@
 r"""Graders: whether a completion is right, for evaluation and as the reward of RL, behind one interface.
 
 ``math``: the answer is what stands in the last ``\boxed{}`` of the final answer region, and nothing else
-counts; equality is Math-Verify's (``anatomy.grading.math_equality``), in worker processes that can be
-replaced.
+counts; answers are compared by the kind of their forms (``anatomy.grading.math_equality``), in worker
+processes that can be replaced.
 
 ``world``: the embedded world's checker, of every line (``anatomy.world.checker.check``).
 
