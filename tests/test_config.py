@@ -160,7 +160,7 @@ def test_benchmarks_of_an_arm_are_by_default_the_studys_tests(project: Project) 
         project.add("runs", "grpo", run=f"for-{arm}")  # each its own model, so that nothing is sampled twice
         project.add("arms", "grpo", arm=arm, model=f"for-{arm}", benchmarks=benchmarks)
     study = project.load()
-    assert study.tests_of("all") == study.tests == TESTS
+    assert study.tests_of("all") == study.tests and set(TESTS) <= set(study.tests)
     assert study.tests_of("one") == ["seen"] and study.tests_of("trained") == ["train", "hard"]
 
 

@@ -278,9 +278,8 @@ PARTS = {**{condition: condition.replace("-", "_") for condition in GIVEN}, "sub
 
 def conditions_of(loaded: Template) -> list[str]:
     """The conditions that a template has texts for, as configurations call them."""
-    texts = {"guess": loaded.guess, "plan": loaded.plan, "knowledge": loaded.knowledge}
-    texts["subproblems"] = loaded.subproblem
-    return [name for name in CONDITIONS if texts.get(name.partition("-")[0], "") is not None]
+    field = {name: name.partition("-")[0] for name in CONDITIONS} | {"subproblems": "subproblem"}
+    return [name for name in CONDITIONS if getattr(loaded, field[name], "") is not None]
 
 
 def rendered(loaded: Template, problem: Row) -> dict[str, str]:
@@ -329,7 +328,10 @@ def test_every_template_has_the_conditions_of_the_study() -> None:
 
 
 def test_the_prefix_is_the_given_chunks_alone() -> None:
-    found = {row["condition"]: row for row in prompts(MATH, template("sparkle"), CONDITIONS[2:])}
+    found = {
+        row["condition"]: row
+        for row in prompts(MATH, template("sparkle"), conditions_of(template("sparkle")))
+    }
     for condition, row in found.items():
         kind, _, level = condition.rpartition("-")
         given = "".join(MATH["chunks"][: int(level)]).rstrip() if kind == "partial" else ""
@@ -342,7 +344,8 @@ def test_the_prefix_is_the_given_chunks_alone() -> None:
 def test_world_prompts_are_words_with_one_space_between(seed: int, steps: int) -> None:
     problem = world_problems.problems(seed, "made", 1, [steps], ["mixed"], "test")[0]
     row = world_row(problem)
-    found = {row["condition"]: row for row in prompts(row, template("world"), CONDITIONS)}
+    loaded = template("world")
+    found = {row["condition"]: row for row in prompts(row, loaded, conditions_of(loaded))}
     assert all(" ".join(row["prompt"].split()) == row["prompt"] for row in found.values())
     assert found["plain"]["prompt"] == found["partial-0"]["prompt"] == problem.text
     assert found["guess"]["prompt"] == f"{problem.text} guess"
