@@ -40,6 +40,8 @@ _REALS = re.compile(
     r"\\mathbb\{R\}|\\Re|\\text\s*\{\s*R\s*\}"
     r"|(?:\\text\s*\{\s*)?[Aa](?:ll|ny) real(?: numbers?|s)?(?: [a-z])?\s*\}?"
 )
+_SENTENCE = re.compile(r"\\text\s*\{[^{}]*[^\W\d_]{3}[^{}]*\}")
+"""Words with numbers among them, such as a name with a number."""
 _CHOICE = re.compile(
     r"(?:\\text\s*\{\s*)?(?:(?:[Oo]ption|[Cc]hoice|[Aa]nswer)\s*(?:is)?\s*:?)?\s*(?:\\text\s*\{\s*)?"
     r"(?:\(\s*(?P<a>[A-J])\s*\)|(?P<b>[A-J])\s*\)|(?P<c>[A-J])\s*[:.](?!\s*[A-Z]?\s*[:=])|(?P<d>[A-J])(?=\s*\}?\s*$))"
@@ -335,6 +337,8 @@ def _atom(text: str) -> Form:
         )
     if (said := words(text)) is not None and is_said(text):
         return Form("text", text, name=said)
+    if _SENTENCE.fullmatch(text):
+        return Form("text", text)
     return Form("expression", text, name=said or "")
 
 
