@@ -597,4 +597,4 @@ def test_a_matrix_of_ten_thousand_entries_is_compared_with_its_like() -> None:
     ("answer", "verdict"), [("North 11", "right"), ("South 11", "wrong"), ("North 12", "wrong")]
 )
 def test_words_with_numbers_are_words(answer: str, verdict: str) -> None:
-    assert math_verdict.compare((r"\text{North 11}",), rf"\text{{{answer}}}") == verdict
+    assert compare((r"\text{North 11}",), rf"\text{{{answer}}}") == verdict
