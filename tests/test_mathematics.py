@@ -508,6 +508,7 @@ def matrix(size: int, entry: str = "1") -> str:
 
 
 EVIL = "__import__('os').system('touch PWNED')"
+INTEGRAL = r"\int_0^1 e^{{x^x \sin(x^x)}} \ln(\{} x) dx"
 HOSTILE = {
     "tower": box("9^{9^{9^9}}"),
     "high tower": box(nested("9^{", "9", "}", 30)),
@@ -562,11 +563,13 @@ HOSTILE = {
     "plus-minus": box("+".join([r"\pm x"] * 150)),
     "nothing by nothing": box("0/0"),
     "infinities": box(r"\infty-\infty"),
+    "brackets in brackets": box(nested("(", "a" * 800, ")", 39)),
+    "integral": box(INTEGRAL.format("sin")),
 }
 SLOW = {
     # SymPy computes for long on these; only a worker's time ends them.
-    "brackets in brackets": (("42",), box(nested("(", "a" * 800, ")", 39))),
-    "integral": (("42",), box(r"\int_0^1 e^{x^x \sin(x^x)} \ln(\cos x) dx")),
+    "integral": ((INTEGRAL.format("sin"),), box(INTEGRAL.format("cos"))),
+    "another integral": ((INTEGRAL.format("cos"),), box(INTEGRAL.format("tan"))),
 }
 
 
