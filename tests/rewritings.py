@@ -79,7 +79,7 @@ def _digit(last: bool) -> Callable[[str], str]:
     return change
 
 
-def _entries(text: str) -> list[str]:
+def entries(text: str) -> list[str]:
     """Split at commas outside brackets."""
     parts, depth = [""], 0
     for character in text:
@@ -93,11 +93,11 @@ def _entries(text: str) -> list[str]:
 
 def _in_tuple(text: str, change: Callable[[list[str]], list[str]]) -> str:
     at = re.search(r"\(([^()]*,[^()]*)\)", text)
-    return f"{text[: at.start(1)]}{', '.join(change(_entries(at[1])))}{text[at.end(1) :]}" if at else ""
+    return f"{text[: at.start(1)]}{', '.join(change(entries(at[1])))}{text[at.end(1) :]}" if at else ""
 
 
 def _dropped(text: str) -> str:
-    parts = _entries(text)
+    parts = entries(text)
     return ", ".join(parts[1:]) if len(parts) > 1 else _in_tuple(text, lambda inner: inner[1:])
 
 

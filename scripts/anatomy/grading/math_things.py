@@ -95,8 +95,9 @@ class Things:
             try:
                 trees.append(self.tree(form))
             except UnparsableError:
-                if PROSE.search(form.text) and form is answer:
-                    return False  # words, where mathematics is asked for
+                # Words, where mathematics is asked for; the dx of an integral is none.
+                if form is answer and PROSE.search(form.text) and not math_symbolic.needed(form.text):
+                    return False
                 raise
         if _INFINITE & {*trees}:
             return trees[0] == trees[1]
